@@ -1,0 +1,43 @@
+"""Where an operation's time goes.
+
+    with telemetry.share("libvirt"):
+        ...
+
+The shares of the operation under way are kept in a context variable, so that code far below needs no
+handle. What isn't in any share is the agent's own: `total - sum(shares)`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal
+
+Share = Literal["libvirt", "qemu_img", "wait", "download"]
+
+_shares: ContextVar[dict[str, float] | None] = ContextVar("shares", default=None)
+
+
+@contextmanager
+def measured() -> Iterator[dict[str, float]]:
+    """Collect the shares (seconds by name) of everything inside."""
+    shares: dict[str, float] = {}
+    token = _shares.set(shares)
+    try:
+        yield shares
+    finally:
+        _shares.reset(token)
+
+
+@contextmanager
+def share(name: Share) -> Iterator[None]:
+    """Count the time inside as `name`'s. Shares must not be nested: the time would count twice."""
+    shares = _shares.get()
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        if shares is not None:
+            shares[name] = shares.get(name, 0.0) + time.monotonic() - began
