@@ -204,7 +204,9 @@ class ConfigDrive(Frozen):
 
 
 class Cpu(Frozen):
-    mode: Literal["host-model", "host-passthrough", "maximum", "custom", "none"] | None = None  # None: by virt type
+    mode: Literal["host-model", "host-passthrough", "maximum", "custom", "none"] | None = (
+        None  # None: by virt type
+    )
     model: str | None = None  # for custom
     sockets: int | None = None
     cores: int | None = None
@@ -213,7 +215,9 @@ class Cpu(Frozen):
 
 class Machine(Frozen):
     type: Literal["q35", "pc"] = "q35"
-    hotplug_ports: int = 8  # spare PCIe root ports: disks and interfaces that can be plugged into a running q35
+    hotplug_ports: int = (
+        8  # spare PCIe root ports: disks and interfaces that can be plugged into a running q35
+    )
 
 
 class Console(Frozen):

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
+from pydantic import Field
+
 from agent.spec import (
     AnyDisk,
     AnyInterface,
@@ -77,7 +79,7 @@ class DomainView(Frozen):
 
 
 class Domains(Protocol):
-    """The guests of this host that are ours. A domain without our metadata is not found, whatever is asked."""
+    """The guests of this host that are ours. A domain without our metadata is never found."""
 
     def render(self, guest: Guest) -> str:
         """The XML `define` would use, secrets masked. Pure."""
@@ -96,7 +98,8 @@ class Domains(Protocol):
     async def undefine(self, uuid: UUID) -> None: ...
 
     async def start(self, uuid: UUID) -> None:
-        """Running when it returns; a suspended guest is restored. Raises NotFound, OperationFailed, NoCapacity."""
+        """Running when it returns; a suspended guest is restored. Raises NotFound, OperationFailed,
+        NoCapacity."""
         ...
 
     async def power_off(self, uuid: UUID) -> None:
@@ -128,7 +131,8 @@ class Domains(Protocol):
         ...
 
     async def wait_for(self, uuid: UUID, states: frozenset[PowerState], timeout: float) -> PowerState | None:
-        """The state reached, or None when `timeout` seconds went by. Woken by events, backed by a slow re-read."""
+        """The state reached, or None when `timeout` seconds went by. Woken by events, backed by a slow
+        re-read."""
         ...
 
     async def wait_for_reboot(self, uuid: UUID, timeout: float) -> bool:
@@ -236,7 +240,7 @@ class HostView(Frozen):
     disk_mb: int
     disk_mb_free: int
     instances: int
-    capabilities: dict[str, Any] = {}
+    capabilities: dict[str, Any] = Field(default_factory=dict)
 
 
 class Host(Protocol):

@@ -1,0 +1,139 @@
+"""Multi-step operations that either finish or are undone.
+
+A saga is a table of named steps. A step takes the saga's state and returns the next one; the state is all
+that the steps share and all that is journaled.
+
+    begun -> done -> undoing -> undone
+      |                 ^  \\-> stuck
+      +-----------------+
+
+Two rules make this work:
+
+* `do` is safe to run twice;
+* `undo` copes with nothing, part or all of `do` having happened.
+
+So the failing step is undone too, and what a killed agent left is handled the same way: its marks say
+which steps were begun, and they are done again, or undone, without asking how far they had come. The price
+is that things get their names before they are made.
+
+A cancelled step is no failure: either the agent is stopping (the journal keeps the saga and it is resumed
+at the next start) or the caller cancelled the operation, and then the runner is told to unwind.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+from pydantic import BaseModel
+
+from agent.errors import AgentError, Internal, OperationStuck, TimedOut
+
+log = structlog.get_logger(__name__)
+
+E = TypeVar("E")  # what the steps may use
+S = TypeVar("S", bound=BaseModel)  # what the steps know
+
+
+class Mark(enum.StrEnum):
+    BEGUN = "begun"
+    DONE = "done"
+    UNDOING = "undoing"
+    UNDONE = "undone"
+    STUCK = "stuck"
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[E, S]):
+    """One named step. A step without `undo` has a comment in its table saying why none is needed."""
+
+    name: str
+    do: Callable[[E, S], Awaitable[S]]
+    undo: Callable[[E, S], Awaitable[None]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Saga(Generic[E, S]):
+    """`version` goes up when the table changes, so that a journal written by an older one is recognised."""
+
+    name: str
+    state: type[S]
+    steps: tuple[Step[E, S], ...]
+    version: int = 1
+
+
+class Entry(Protocol):
+    """The journal of one saga."""
+
+    async def write(self, step: str, mark: Mark, state: BaseModel) -> None: ...
+
+
+@dataclass(slots=True)
+class Run(Generic[E, S]):
+    """One run of a saga: what it may use, where it is written, how far it is.
+
+    `marks` begins with what an earlier run had written; `state` with the last state of that run.
+    """
+
+    saga: Saga[E, S]
+    env: E
+    journal: Entry
+    state: S
+    marks: dict[str, Mark] = field(default_factory=dict)
+
+    async def forward(self) -> S:
+        """Do every step not done yet. If one fails, undo it and those before it, newest first.
+
+        Raises the step's AgentError after all was undone (anything else becomes `internal`);
+        OperationStuck when an undo failed; TimedOut, with nothing undone, when a step's outcome is unknown.
+        """
+        for step in self.saga.steps:
+            if self.marks.get(step.name) is Mark.DONE:
+                continue
+            try:
+                await self._do(step)
+            except TimedOut:
+                # Undoing what may still be happening makes ghosts: the live state is read first, by the owner.
+                raise
+            except AgentError as failure:
+                log.warning("saga.failed", saga=self.saga.name, step=step.name, error=failure.message)
+                await self.backward()
+                raise
+            except Exception as failure:
+                # A bug in a step must not leave half a guest behind.
+                log.exception("saga.bug", saga=self.saga.name, step=step.name)
+                await self.backward()
+                raise Internal(f"{self.saga.name}: {step.name} failed by a bug of the agent") from failure
+        return self.state
+
+    async def backward(self) -> None:
+        """Undo every step that was begun, newest first. Raises OperationStuck."""
+        for step in reversed(self.saga.steps):
+            if step.name in self.marks and self.marks[step.name] is not Mark.UNDONE:
+                await self._undo(step)
+
+    async def _do(self, step: Step[E, S]) -> None:
+        await self._mark(step, Mark.BEGUN)
+        self.state = await step.do(self.env, self.state)
+        await self._mark(step, Mark.DONE)
+
+    async def _undo(self, step: Step[E, S]) -> None:
+        if step.undo is None:
+            return
+        await self._mark(step, Mark.UNDOING)
+        try:
+            await step.undo(self.env, self.state)
+        except Exception as failure:
+            await self._mark(step, Mark.STUCK)
+            raise OperationStuck(
+                f"{self.saga.name}: step {step.name} could not be undone: {failure}",
+                details={"step": step.name},
+            ) from failure
+        await self._mark(step, Mark.UNDONE)
+
+    async def _mark(self, step: Step[E, S], mark: Mark) -> None:
+        await self.journal.write(step.name, mark, self.state)
+        self.marks[step.name] = mark
