@@ -1,0 +1,43 @@
+"""Ports and directories that belong to one run only."""
+
+import random
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Below the range the kernel takes outgoing ports from (32768 on), so that no connection grabs a port between
+# the moment it was found free and the moment its daemon listens.
+PORTS = range(20_000, 32_000)
+
+# A generator of our own: tests may seed the global one, and two runs must not choose alike.
+_choice = random.SystemRandom()
+
+
+def free_port() -> int:
+    """A loopback port nobody listens on."""
+    while True:
+        port = _choice.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+@contextmanager
+def rig_directory() -> Iterator[Path]:
+    """An empty directory for a rig, removed afterwards.
+
+    Not pytest's tmp_path: that one is closed to other users, so QEMU, which runs as libvirt-qemu, couldn't reach
+    disks in it, and its long names leave no room for the addresses of unix sockets.
+    """
+    path = Path(tempfile.mkdtemp(prefix="rig-", dir="/var/tmp"))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)

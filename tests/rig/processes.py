@@ -1,0 +1,173 @@
+"""Daemons of a rig, started and ended through their keeper (see keeper.py)."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+KEEPER = Path(__file__).with_name("keeper.py")
+
+# The kernel's limit for the address of a unix socket, less its closing zero.
+LONGEST_SOCKET_PATH = 107
+
+
+class RigError(RuntimeError):
+    """The rig itself failed, not what is tested with it."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A daemon that stays in the foreground; `log` takes its output."""
+
+    argv: Sequence[str]
+    log: str
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    cwd: str = "/"
+
+
+class Keeper:
+    """One keeper process, reached through its directory: any process can take it over from the one that began it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.resolve()
+        self._socket = self._directory / "keeper.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+        if len(os.fsencode(self._socket)) > LONGEST_SOCKET_PATH:
+            raise RigError(f"{self._directory} is too long a path for unix sockets; use a shorter one")
+
+    def launch(
+        self,
+        programs: Mapping[str, Program],
+        *,
+        prepare: Sequence[Sequence[str]] = (),
+        private_mounts: bool = False,
+        detached: bool = False,
+    ) -> None:
+        """Begins the keeper; its programs wait for `start`.
+
+        `prepare` are commands run before, in its mount namespace. A detached keeper stays when this process ends.
+        """
+        plan = {
+            "lifeline": not detached,
+            "prepare": [list(command) for command in prepare],
+            "programs": {name: asdict(program) for name, program in programs.items()},
+        }
+        (self._directory / "keeper.json").write_text(json.dumps(plan))
+        unshare = ["unshare", "--mount", "--propagation", "private"] if private_mounts else []
+        with (self._directory / "keeper.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*unshare, sys.executable, "-I", "-S", str(KEEPER), str(self._directory)],
+                stdin=subprocess.DEVNULL if detached else subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the tests; they end the daemons in their own order
+            )
+        process = self._process
+        wait_until(self._answers, "the keeper", 10, alive=lambda: process.poll() is None, log=self.log)
+
+    @property
+    def log(self) -> Path:
+        return self._directory / "keeper.log"
+
+    @property
+    def alive(self) -> bool:
+        return self._socket.exists() and self._answers()
+
+    def start(self, name: str) -> int:
+        pid = self._ask(do="start", name=name)["pid"]
+        assert isinstance(pid, int)
+        return pid
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        self._ask(do="signal", name=name, number=int(number))
+
+    def pid(self, name: str) -> int | None:
+        pid = self._ask(do="status", name=name)["pid"]
+        assert pid is None or isinstance(pid, int)
+        return pid
+
+    def stop(self, name: str, number: signal.Signals = signal.SIGTERM, grace: float = 10) -> None:
+        """Signals a program and waits until it is gone; one that doesn't heed within `grace` seconds is killed."""
+        self.send(name, number)
+        try:
+            wait_until(lambda: self.pid(name) is None, f"the end of {name}", grace)
+        except RigError:
+            self.send(name, signal.SIGKILL)
+            wait_until(lambda: self.pid(name) is None, f"the end of {name} by SIGKILL", 10)
+
+    def end(self) -> None:
+        """Ends every process below the keeper, then the keeper. Harmless when it has ended already."""
+        if self.alive:
+            self._ask(do="end")
+        if self._process is not None:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            self._process.wait(timeout=15)
+            self._process = None
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as connection:
+            try:
+                connection.connect(str(self._socket))
+                connection.sendall(b'{"do": "status", "name": ""}\n')
+                return bool(connection.recv(1))
+            except OSError:
+                return False
+
+    def _ask(self, **request: Any) -> dict[str, Any]:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30)
+            try:
+                connection.connect(str(self._socket))
+                connection.sendall(json.dumps(request).encode() + b"\n")
+                answer = json.loads(connection.makefile().readline() or '{"error": "no answer"}')
+            except OSError as error:
+                raise RigError(f"the keeper of {self._directory} is gone ({error}); see {self.log}") from error
+        if "error" in answer:
+            raise RigError(f"the keeper of {self._directory}: {answer['error']}")
+        assert isinstance(answer, dict)
+        return answer
+
+
+def wait_until(
+    ready: Callable[[], bool],
+    what: str,
+    seconds: float,
+    *,
+    alive: Callable[[], bool] = lambda: True,
+    log: Path | None = None,
+) -> None:
+    """Polls until `ready`; gives up early when what should become ready has died, and shows the end of its log."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if not alive():
+            raise RigError(f"{what} ended before it was ready{_tail(log)}")
+        if time.monotonic() > deadline:
+            raise RigError(f"{what}: not after {seconds:g} s{_tail(log)}")
+        time.sleep(0.02)
+
+
+def run(*argv: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> str:
+    """Output of a short command; a failing one is told with what it printed."""
+    try:
+        done = subprocess.run(
+            argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=True
+        )
+    except subprocess.CalledProcessError as error:
+        raise RigError(f"{' '.join(argv)}: {(error.stderr or error.stdout).strip()}") from error
+    except subprocess.TimeoutExpired as error:
+        raise RigError(f"{' '.join(argv)}: no end after {timeout:g} s") from error
+    return done.stdout
+
+
+def _tail(log: Path | None) -> str:
+    if log is None or not log.exists():
+        return ""
+    return f"; {log} ends with:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-20:])
