@@ -96,7 +96,7 @@ class Run(Generic[E, S]):
             try:
                 await self._do(step)
             except TimedOut:
-                # Undoing what may still be happening makes ghosts: the live state is read first, by the owner.
+                # Undoing what may still be happening makes ghosts: the owner reads the live state first.
                 raise
             except AgentError as failure:
                 log.warning("saga.failed", saga=self.saga.name, step=step.name, error=failure.message)

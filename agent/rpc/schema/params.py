@@ -1,0 +1,168 @@
+"""The arguments of each method."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from agent.rpc.schema.base import UUID, Identifier, InstanceParams, Params, Read
+from agent.rpc.schema.instance import Bus, ConnectionInfo, Instance, Interface
+
+
+class Spawn(Params):
+    """Make an instance and start it. A known uuid with an equal spec is success, with another a conflict."""
+
+    instance: Instance
+
+
+class Destroy(InstanceParams):
+    """Stop an instance and remove all of it. An absent one is success."""
+
+    delete_disks: bool = True
+    """False keeps the instance's directory with its disks."""
+
+
+class AttachVolume(InstanceParams):
+    """Attach a volume, to the running guest too."""
+
+    connection_info: ConnectionInfo
+    device: str | None = Field(default=None, max_length=32)
+    """Accepted as nova sends it; the guest decides for itself."""
+    bus: Bus = "virtio"
+    boot_index: int | None = Field(default=None, ge=1, le=64)
+
+
+class DetachVolume(InstanceParams):
+    """Detach a volume; success only when the guest let go."""
+
+    volume_id: Identifier
+
+
+class AttachInterface(InstanceParams):
+    """Attach a network interface, to the running guest too."""
+
+    vif: Interface
+
+
+class DetachInterface(InstanceParams):
+    """Detach a network interface; success only when the guest let go."""
+
+    port_id: Identifier
+
+
+class Start(InstanceParams):
+    """Start an instance that is off."""
+
+
+class Pause(InstanceParams):
+    """Freeze the guest in memory."""
+
+
+class Unpause(InstanceParams):
+    """Let a paused guest go on."""
+
+
+class Suspend(InstanceParams):
+    """Save the guest's memory to disk and stop it."""
+
+
+class Resume(InstanceParams):
+    """Go on from where `suspend` left off."""
+
+
+class Stop(InstanceParams):
+    """Stop the guest: by its power button first, by pulling the plug after `timeout_s`."""
+
+    graceful: bool = True
+    timeout_s: float = Field(default=60, ge=0, le=3600)
+    """Seconds the guest has to shut down by itself."""
+
+
+class Reboot(InstanceParams):
+    """Reboot the guest: `soft` asks it and falls back to `hard` after `timeout_s`; `hard` presses reset."""
+
+    mode: Literal["soft", "hard"] = "soft"
+    timeout_s: float = Field(default=120, ge=0, le=3600)
+
+
+class OperationParams(Params):
+    operation_id: UUID
+
+
+class RetryOperation(OperationParams):
+    """Try a stuck operation's undo again."""
+
+
+class AbandonOperation(OperationParams):
+    """Give a stuck operation up: what it left is for a person to clean."""
+
+
+class CancelOperation(OperationParams):
+    """Cancel an operation under way: it is undone."""
+
+
+class GetInstance(Read):
+    """One instance as it is now."""
+
+    instance_uuid: UUID
+
+
+class ListInstances(Read):
+    """The instances of this host."""
+
+    power_state: str | None = None
+    name: str | None = None
+    project_id: str | None = None
+
+
+class GetHost(Read):
+    """The host: capacity, use, abilities."""
+
+
+class Ping(Read):
+    """Whether the agent is there."""
+
+
+class GetDiagnostics(Read):
+    """Counters of a running guest, named as nova names them."""
+
+    instance_uuid: UUID
+
+
+class GetConsoleOutput(Read):
+    """The end of the guest's console log."""
+
+    instance_uuid: UUID
+    tail_bytes: int = Field(default=100 * 1024, ge=1, le=1024 * 1024)
+
+
+class ListOperations(Read):
+    """Operations, newest first."""
+
+    instance_uuid: UUID | None = None
+    status: str | None = None
+    method: str | None = None
+    limit: int = Field(default=100, ge=1, le=1000)
+    before: UUID | None = None
+    """Those accepted before this operation: for the next page."""
+
+
+class GetOperation(Read):
+    """One operation: its steps, progress and where its time went."""
+
+    operation_id: UUID
+
+
+class ReplayEvents(Read):
+    """Durable events again, from a sequence number on."""
+
+    from_sequence: int = Field(ge=1)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class Plan(Read):
+    """What a changing method would do here: its steps, what it needs of the host, the XML. Does nothing."""
+
+    method: str
+    args: dict[str, Any] = Field(default_factory=dict)

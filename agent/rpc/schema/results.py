@@ -1,0 +1,185 @@
+"""What each method answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import AwareDatetime, ConfigDict, Field
+
+from agent.rpc.schema.base import UUID, Message
+
+
+class Result(Message):
+    """A client ignores fields it doesn't know: later versions add some."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+
+class Changed(Result):
+    """A changing method has done its work."""
+
+    operation_id: UUID
+    instance_uuid: UUID | None = None
+    generation: int | None = None
+    """The instance's, after the change."""
+    power_state: str | None = None
+    already: bool = False
+    """It was so already; nothing was done."""
+    attached: str | None = None
+    """The id of the volume or port that was attached."""
+
+
+class DiskView(Result):
+    id: str
+    target: str
+    bus: str
+    source: str | None = None
+    serial: str | None = None
+    removable: bool = False
+
+
+class InterfaceView(Result):
+    port_id: str
+    type: str
+    mac_address: str
+    source: str | None = None
+    tap: str | None = None
+
+
+class InstanceView(Result):
+    uuid: UUID
+    name: str
+    power_state: str
+    """`unknown` when libvirt can't be asked."""
+    power_state_code: int
+    """nova's number; -1 for unknown."""
+    last_known: str | None = None
+    """The last state seen, when `power_state` is unknown."""
+    reason: str = ""
+    generation: int = 0
+    request_id: str | None = None
+    vcpus: int | None = None
+    memory_mb: int | None = None
+    disks: tuple[DiskView, ...] = ()
+    interfaces: tuple[InterfaceView, ...] = ()
+    metadata: dict[str, str] = Field(default_factory=dict)
+    owner: dict[str, str | None] = Field(default_factory=dict)
+    vnc_port: int | None = None
+    console_path: str | None = None
+    under_way: tuple[UUID, ...] = ()
+    """Operations that hold the instance, first the one that runs."""
+
+
+class GotInstance(Result):
+    observed_at: AwareDatetime
+    instance: InstanceView
+
+
+class InstanceList(Result):
+    observed_at: AwareDatetime
+    instances: tuple[InstanceView, ...]
+
+
+class HostInfo(Result):
+    observed_at: AwareDatetime
+    host: str
+    agent_version: str
+    stream: UUID
+    hypervisor_type: str
+    hypervisor_version: str
+    virt_type: str
+    arch: str
+    cpu_model: str | None = None
+    vcpus: int
+    vcpus_used: int
+    memory_mb: int
+    memory_mb_used: int
+    disk_mb: int
+    disk_mb_free: int
+    instances: int
+    capabilities: dict[str, Any] = Field(default_factory=dict)
+
+
+class Pong(Result):
+    host: str
+    agent_version: str
+    observed_at: AwareDatetime
+
+
+class Diagnostics(Result):
+    observed_at: AwareDatetime
+    diagnostics: dict[str, Any]
+
+
+class ConsoleOutput(Result):
+    observed_at: AwareDatetime
+    output: str
+    """Bytes that aren't UTF-8 are shown as the replacement character."""
+
+
+class StepView(Result):
+    name: str
+    mark: str
+    at: AwareDatetime
+    seconds: float | None = None
+
+
+class OperationView(Result):
+    id: UUID
+    method: str
+    instance_uuid: UUID | None = None
+    status: str
+    request_id: str | None = None
+    user_id: str | None = None
+    project_id: str | None = None
+    accepted_at: AwareDatetime
+    begun_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    not_after: AwareDatetime | None = None
+    progress: float | None = None
+    """0.0 to 1.0 while it runs."""
+    doing: str | None = None
+    steps: tuple[StepView, ...] = ()
+    shares: dict[str, float] = Field(default_factory=dict)
+    """Seconds: `total`, of these `libvirt`, `qemu_img`, `download`, `wait`; the rest, `own`, is the agent's."""
+    error: dict[str, Any] | None = None
+
+
+class GotOperation(Result):
+    observed_at: AwareDatetime
+    operation: OperationView
+
+
+class OperationList(Result):
+    observed_at: AwareDatetime
+    operations: tuple[OperationView, ...]
+
+
+class Replayed(Result):
+    stream: UUID
+    events: tuple[dict[str, Any], ...]
+    next_sequence: int
+    """Ask from here next."""
+
+
+class PlannedStep(Result):
+    name: str
+    undo: bool
+    """Whether it has an undo."""
+
+
+class Planned(Result):
+    method: str
+    steps: tuple[PlannedStep, ...]
+    resources: dict[str, Any] = Field(default_factory=dict)
+    xml: str | None = None
+
+
+class Error(Result):
+    """The body of `error` in a reply."""
+
+    code: str
+    message: str
+    retryable: bool
+    details: dict[str, Any] = Field(default_factory=dict)
+    incident: str | None = None
