@@ -34,10 +34,14 @@ def measured() -> Iterator[dict[str, float]]:
 @contextmanager
 def share(name: Share) -> Iterator[None]:
     """Count the time inside as `name`'s. Shares must not be nested: the time would count twice."""
-    shares = _shares.get()
     began = time.monotonic()
     try:
         yield
     finally:
-        if shares is not None:
-            shares[name] = shares.get(name, 0.0) + time.monotonic() - began
+        spent(name, time.monotonic() - began)
+
+
+def spent(name: Share, seconds: float) -> None:
+    """Count time that was measured elsewhere, such as in another thread, as `name`'s."""
+    if (shares := _shares.get()) is not None:
+        shares[name] = shares.get(name, 0.0) + seconds

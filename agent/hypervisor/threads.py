@@ -1,0 +1,232 @@
+"""Blocking calls off the loop, each with a deadline and a lane of its own.
+
+`connection` hands every libvirt call in here. A thread can't be stopped, so what a call that hangs may cost
+is fixed beforehand: one thread and the one connection that thread owns. Nobody else waits for it: its place
+is taken by a fresh thread with a connection of its own, and other lanes never notice.
+
+    QUEUED ──taken──> OPENING ──opened──> RUNNING ──returned──> DONE
+       │                 │                   │
+    deadline          deadline            deadline
+       v                 v                   v
+    WITHDRAWN         WITHDRAWN            LOST ──returned──> told to `on_late`
+    Unavailable       Unavailable         TimedOut
+
+Only RUNNING touches the outside, so only LOST has an unknown outcome. A worker whose call was given up while
+OPENING or RUNNING is lost: counted, and never given work again. When it comes back after all, it closes its
+own connection and ends. Nobody closes it from elsewhere: libvirt may still be using it.
+
+Not a ThreadPoolExecutor: the interpreter joins its threads at exit, so one hung call would keep a stopping
+agent alive for ever. These are daemon threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from agent import deadline, telemetry
+from agent.errors import TimedOut, Unavailable
+from agent.hypervisor.lanes import Job, Lane, Owned, Phase, Supply
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A call that returned after it had been given up, `seconds` after it began."""
+
+    what: str
+    seconds: float
+    error: BaseException | None
+
+
+class Threads(Generic[R]):
+    """The executor; `sizes` gives the number of workers of each lane.
+
+    At most `max_lost` workers may hang at a time. At that bound no fresh one takes a lost one's place, calls
+    are withdrawn as Unavailable, and `on_exhausted` is called on the loop, once. `on_late` is called on the
+    loop when a lost call returns after all.
+    """
+
+    def __init__(
+        self,
+        supply: Supply[R],
+        sizes: Mapping[str, int],
+        *,
+        max_lost: int = 16,
+        on_late: Callable[[Late], None] | None = None,
+        on_exhausted: Callable[[], None] | None = None,
+    ) -> None:
+        self._supply = supply
+        self._lanes: dict[str, Lane[R]] = {name: Lane(name, size) for name, size in sizes.items()}
+        self._max_lost = max_lost
+        self._on_late = on_late
+        self._on_exhausted = on_exhausted
+        self._counts = threading.Lock()
+        self._running: set[threading.Thread] = set()
+        self._lost = 0
+        self._lost_ever = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._empty: asyncio.Event | None = None
+
+    @property
+    def lost(self) -> int:
+        """Workers that hang now."""
+        return self._lost
+
+    @property
+    def lost_ever(self) -> int:
+        """Calls whose outcome stayed unknown, and openings that hung, since the start."""
+        return self._lost_ever
+
+    async def call(self, lane: str, fn: Callable[[R], T], *, what: str, timeout: float) -> T:
+        """What `fn(resource)` returns or raises, run by a worker of `lane`.
+
+        `timeout` in seconds, cut to what the deadline in force leaves; waiting for a worker counts. `what`
+        names the call in errors. Raises Unavailable when it wasn't begun in time, TimedOut when it was begun
+        and hasn't returned. A cancelled caller waits for a call that has begun, as long as the deadline
+        allows; its CancelledError then has whatever the call raised as its cause.
+        """
+        if (left := deadline.remaining(timeout)) <= 0:
+            raise Unavailable(f"{what} was not begun: no time was left for it")
+        job: Job[R] = Job(what, fn, time.monotonic() + left)
+        queue = self._lanes[lane]
+        queue.put(job)
+        self._hire(queue)
+        cancelled = await self._wait(job)
+        was = job.give_up()
+        self._account(job)
+        if was in (Phase.QUEUED, Phase.WITHDRAWN):
+            queue.forget(job)
+        elif was is not Phase.DONE:
+            self._lose(queue)
+        error = job.error if was is Phase.DONE else _unfinished(job, was)
+        job.error = None
+        try:
+            if cancelled is not None:
+                raise cancelled from error
+            if error is not None:
+                raise error
+            return job.value  # type: ignore[no-any-return]  # what `fn` returned
+        finally:
+            # An error's traceback holds `fn`'s frame with the domains in it, and each domain keeps a closed
+            # connection open. Without a cycle they go at once.
+            del error, cancelled
+
+    async def _wait(self, job: Job[R]) -> asyncio.CancelledError | None:
+        """Until it settled or its time is up; returns the cancellation that came meanwhile."""
+        cancelled: asyncio.CancelledError | None = None
+        while not job.settled.done() and (left := job.ends - time.monotonic()) > 0:
+            try:
+                await asyncio.wait((job.settled,), timeout=left)
+            except asyncio.CancelledError as error:
+                cancelled = error
+                if job.move(Phase.QUEUED, Phase.WITHDRAWN):
+                    break
+        return cancelled
+
+    def _account(self, job: Job[R]) -> None:
+        now = time.monotonic()
+        began = job.began or now
+        telemetry.spent("wait", began - job.queued)
+        telemetry.spent("libvirt", (job.returned or now) - began)
+
+    def _hire(self, lane: Lane[R]) -> None:
+        with self._counts:
+            if self._lost >= self._max_lost or not lane.hire():
+                return
+            thread = threading.Thread(target=self._work, args=(lane,), name=f"libvirt-{lane.name}", daemon=True)
+            self._running.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:  # the host has no thread left; the job waits for one of the others
+            self._running.discard(thread)
+            lane.dismiss()
+
+    def _lose(self, lane: Lane[R]) -> None:
+        lane.dismiss()
+        with self._counts:
+            self._lost += 1
+            self._lost_ever += 1
+            exhausted = self._lost >= self._max_lost
+            on_exhausted = self._on_exhausted if exhausted else None
+            if exhausted:
+                self._on_exhausted = None
+        if on_exhausted is not None:
+            on_exhausted()
+        self._hire(lane)
+
+    def _work(self, lane: Lane[R]) -> None:
+        own = Owned(self._supply)
+        while (mine := self._next(lane, own)) is True:
+            pass
+        lost = mine is False
+        own.drop()
+        with self._counts:
+            self._running.discard(threading.current_thread())
+            self._lost -= lost
+        if lost:
+            self._hire(lane)
+        else:
+            lane.dismiss()
+        if not self._running and self._loop is not None and self._empty is not None:
+            _tell(self._loop, self._empty.set)
+
+    def _next(self, lane: Lane[R], own: Owned[R]) -> bool | None:
+        """Do one job: False when that took so long that the worker is lost, None when the lane is closed.
+
+        A frame of its own, so that an idle worker holds on to nothing of its last job.
+        """
+        if (job := lane.take()) is None:
+            return None
+        if not job.move(Phase.QUEUED, Phase.OPENING):
+            return True
+        mine = job.run(own.ready)
+        self._report(job, mine)
+        return mine
+
+    def _report(self, job: Job[R], mine: bool) -> None:
+        if mine:
+            _tell(job.loop, job.settle)
+        elif job.lost and self._on_late is not None:
+            late = Late(job.what, time.monotonic() - (job.began or job.queued), job.error)
+            _tell(job.loop, partial(self._on_late, late))
+
+    async def close(self, timeout: float) -> bool:
+        """Begin nothing more, and give calls under way `timeout` seconds. False when some are still at it."""
+        for lane in self._lanes.values():
+            for job in lane.close():
+                if job.move(Phase.QUEUED, Phase.DONE):
+                    job.error = Unavailable(f"{job.what} was not begun: the agent is stopping")
+                    job.settle()
+        # The worker that ends last sets it. It may have done so just before: then nobody is left to wait for.
+        self._empty = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        if self._running:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), timeout)
+        return not self._running
+
+
+def _unfinished(job: Job[Any], was: Phase) -> Unavailable | TimedOut | None:
+    match was:
+        case Phase.RUNNING:
+            return TimedOut(f"{job.what} did not return in time; whether it was done is unknown")
+        case Phase.OPENING:
+            return Unavailable(f"{job.what} was not begun: no connection could be opened in time")
+        case Phase.QUEUED:
+            return Unavailable(f"{job.what} was not begun in time: all of its lane's workers were busy")
+    return None
+
+
+def _tell(loop: asyncio.AbstractEventLoop, say: Callable[[], None]) -> None:
+    """From a worker; a loop that has ended needs no telling."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(say)
