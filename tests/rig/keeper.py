@@ -186,6 +186,8 @@ def main(directory: str) -> None:
         listener.listen()
         asked = serve(programs, listener, lifeline=plan["lifeline"])
         programs.end()
+        for command in plan["finally"]:
+            subprocess.run(command, check=False)
         os.unlink("keeper.sock")
         if asked:
             asked.sendall(b"{}\n")

@@ -1,5 +1,6 @@
 """Ports and directories that belong to one run only."""
 
+import hashlib
 import random
 import shutil
 import socket
@@ -26,6 +27,11 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+
+
+def tag(directory: Path) -> str:
+    """Eight letters that stand for a directory: what is named after it in the kernel's one room for all."""
+    return hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:8]
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Program:
 
 
 class Keeper:
-    """One keeper process, reached through its directory: any process can take it over from the one that began it."""
+    """One keeper process, reached through its directory: another process may take it over from the first."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory.resolve()
@@ -47,16 +47,19 @@ class Keeper:
         programs: Mapping[str, Program],
         *,
         prepare: Sequence[Sequence[str]] = (),
+        finally_: Sequence[Sequence[str]] = (),
         private_mounts: bool = False,
         detached: bool = False,
     ) -> None:
         """Begins the keeper; its programs wait for `start`.
 
-        `prepare` are commands run before, in its mount namespace. A detached keeper stays when this process ends.
+        `prepare` are commands run before, in its mount namespace, and `finally_` those run when all is ended,
+        even if this process was killed. A detached keeper stays when this process ends.
         """
         plan = {
             "lifeline": not detached,
             "prepare": [list(command) for command in prepare],
+            "finally": [list(command) for command in finally_],
             "programs": {name: asdict(program) for name, program in programs.items()},
         }
         (self._directory / "keeper.json").write_text(json.dumps(plan))
