@@ -1,0 +1,91 @@
+"""The last line of defence against a secret in the log: pure, stdlib and `agent.secret` only.
+
+Called by `agent.logs` as the last processor before a line is written. The first line of defence is that
+secrets are typed (`Secret`, `SecretStr`) and print as stars; this one is for what slips past types: a
+dict of raw arguments, a URL with a password in it, the text of somebody else's exception.
+
+It would rather hide too much than too little: what is lost here is a log line's detail.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from agent.secret import MASK, Secret
+
+_WORDS = (
+    r"(?:pass|passwd|passphrase|passcode|password|secret|token|credential|authorization|cookie|user_data"
+    r"|private_key|api_key|sealing_key|secret_key|content)s?"
+)
+_NAME = re.compile(rf"(?:^|.*[_\-. ]){_WORDS}(?:_?(?:value|text|hash))?$", re.IGNORECASE)
+# The password of a URL: everything to the last @ before a blank or a double quote, as a password that wasn't
+# percent-encoded may hold slashes and @ too.
+_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@\"]*:)([^\s\"]+)(@)", re.IGNORECASE)
+# `"admin_pass": "..."`, `password='...'`, `token=...` inside a text.
+_PAIR = re.compile(
+    rf"((?<![A-Za-z])[A-Za-z_\-]*?{_WORDS}[\"']?\s*[:=]\s*)"
+    rf"(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|(?!{re.escape('**')})[^\s,;)}}\]&]+)",
+    re.IGNORECASE,
+)
+# pydantic writes the offending value into its message.
+_PYDANTIC = re.compile(r"input_value=.*?(?=, input_type=)", re.DOTALL)
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_SCHEME = re.compile(r"^(?:basic|bearer)\s+\S+", re.IGNORECASE)
+_SHORTEST_KNOWN = 4
+_DEEPEST = 8
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a value under this key is hidden whatever it is."""
+    return _NAME.match(_HUMP.sub("_", name)) is not None
+
+
+class Redactor:
+    """Hides secrets in values of any shape. `known`: clear texts that must never appear, such as the
+    broker's password; those under four characters are left out, as they would eat innocent text."""
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        longest_first = sorted({text for text in known if len(text) >= _SHORTEST_KNOWN}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def value(self, value: Any, depth: int = 0) -> Any:
+        """The same value with stars for secrets. Never raises; unknown objects become their text."""
+        match value:
+            case None | bool() | int() | float():
+                return value
+            case Secret() | SecretStr() | SecretBytes():
+                return MASK
+            case Mapping() | BaseModel() | list() | tuple() | set() | frozenset():
+                return "..." if depth >= _DEEPEST else self._container(value, depth + 1)
+            case _:
+                return self.text(value if isinstance(value, str) else _shown(value))
+
+    def _container(self, value: Any, depth: int) -> Any:
+        if isinstance(value, BaseModel):
+            value = dict(value)
+        if isinstance(value, Mapping):
+            return {key: self.pair(str(key), item, depth) for key, item in value.items()}
+        return [self.value(item, depth) for item in value]
+
+    def pair(self, key: str, value: Any, depth: int = 0) -> Any:
+        if value is not None and names_a_secret(key):
+            return MASK
+        return self.value(value, depth)
+
+    def text(self, text: str) -> str:
+        text = _URL.sub(rf"\1{MASK}\3", text)
+        text = _PYDANTIC.sub(f"input_value={MASK}", text)
+        text = _SCHEME.sub(MASK, text)
+        text = _PAIR.sub(rf"\1{MASK}", text)
+        return self._known.sub(MASK, text) if self._known else text
+
+
+def _shown(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a log line must not fail because somebody's __str__ does
+        return f"<{type(value).__name__}>"
