@@ -29,3 +29,13 @@ def remaining(default: float) -> float:
     """Seconds left, at most `default`; never negative."""
     end = _ends.get()
     return default if end is None else max(0.0, min(default, end - time.monotonic()))
+
+
+@contextmanager
+def afresh(seconds: float) -> Iterator[None]:
+    """Bound everything inside to `seconds` from now, whatever was in force: for clean-up after time was up."""
+    token = _ends.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _ends.reset(token)

@@ -30,9 +30,13 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 from pydantic import BaseModel
 
+from agent import deadline
 from agent.errors import AgentError, Internal, OperationStuck, TimedOut
 
 log = structlog.get_logger(__name__)
+
+UNDO_S = 300.0
+"""Seconds that undoing may take; the operation's own time may be up when it begins."""
 
 E = TypeVar("E")  # what the steps may use
 S = TypeVar("S", bound=BaseModel)  # what the steps know
@@ -111,9 +115,10 @@ class Run(Generic[E, S]):
 
     async def backward(self) -> None:
         """Undo every step that was begun, newest first. Raises OperationStuck."""
-        for step in reversed(self.saga.steps):
-            if step.name in self.marks and self.marks[step.name] is not Mark.UNDONE:
-                await self._undo(step)
+        with deadline.afresh(UNDO_S):
+            for step in reversed(self.saga.steps):
+                if step.name in self.marks and self.marks[step.name] is not Mark.UNDONE:
+                    await self._undo(step)
 
     async def _do(self, step: Step[E, S]) -> None:
         await self._mark(step, Mark.BEGUN)

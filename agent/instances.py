@@ -1,0 +1,153 @@
+"""One owner for each instance: its mailbox, and what is under way on it.
+
+Jobs on one instance run one after the other in the order they were submitted; jobs on different instances
+know nothing of each other. A mailbox is made with its first job and gone with its last, and no thread or
+worker waits in it.
+
+    waiting -> running -> ended
+       |          \\-> cancelled (by a caller, or by a destroy, which also goes next)
+       \\-> withdrawn
+
+A job is a callable handed in from above; this module knows nothing of what it does. Cancelling is asking:
+the job sees `CancelledError`, finds the reason in its `Job.cancelled`, and cleans up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from agent.errors import Busy
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """`run` does the work; `withdraw` is called instead when the job is cancelled before its turn."""
+
+    operation_id: UUID
+    method: str
+    run: Callable[[Job], Awaitable[None]]
+    withdraw: Callable[[Job], Awaitable[None]]
+    request_id: str | None = None
+    preempts: bool = False
+    cancelled: str | None = None
+    """Why it was cancelled; None: it wasn't, and a CancelledError means that the agent is stopping."""
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True)
+class Mailbox:
+    waiting: deque[Job] = field(default_factory=deque)
+    running: Job | None = None
+    work: asyncio.Task[None] | None = None
+    """The running job's own task: what a cancel reaches."""
+
+
+class Instances:
+    """`max_waiting` bounds each mailbox; past it a job is refused with `busy`."""
+
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting = max_waiting
+        self._mailboxes: dict[UUID, Mailbox] = {}
+        self._owners: set[asyncio.Task[None]] = set()
+        self._jobs: dict[UUID, tuple[UUID, Job]] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def submit(self, uuid: UUID, job: Job) -> None:
+        """Queue a job. A preempting one cancels what runs and goes next. Raises Busy."""
+        mailbox = self._mailboxes.get(uuid)
+        if mailbox is None:
+            mailbox = self._mailboxes[uuid] = Mailbox()
+            self._own(uuid, mailbox)
+        if job.preempts:
+            mailbox.waiting.appendleft(job)
+            self._cancel_running(mailbox, f"{job.method} was asked for")
+        elif len(mailbox.waiting) >= self._max_waiting:
+            raise Busy(f"{len(mailbox.waiting)} operations wait for their turn on instance {uuid}")
+        else:
+            mailbox.waiting.append(job)
+        self._jobs[job.operation_id] = (uuid, job)
+
+    def under_way(self, uuid: UUID) -> tuple[Job, ...]:
+        """The running job, then the waiting ones."""
+        mailbox = self._mailboxes.get(uuid)
+        if mailbox is None:
+            return ()
+        running = (mailbox.running,) if mailbox.running else ()
+        return (*running, *mailbox.waiting)
+
+    async def cancel(self, operation_id: UUID, reason: str) -> bool:
+        """Cancel a job and wait for its end; False when it isn't here."""
+        found = self._jobs.get(operation_id)
+        if found is None:
+            return False
+        uuid, job = found
+        mailbox = self._mailboxes[uuid]
+        if job is mailbox.running:
+            self._cancel_running(mailbox, reason)
+        elif job in mailbox.waiting:
+            mailbox.waiting.remove(job)
+            job.cancelled = reason
+            await job.withdraw(job)
+            self._end(job)
+        await job.ended.wait()
+        return True
+
+    async def wait_until_idle(self) -> None:
+        await self._idle.wait()
+
+    async def stop(self) -> None:
+        """Stop all work where it stands; the journal knows how far it is."""
+        for owner in tuple(self._owners):
+            owner.cancel()
+        await asyncio.gather(*self._owners, return_exceptions=True)
+
+    def _own(self, uuid: UUID, mailbox: Mailbox) -> None:
+        self._idle.clear()
+        owner = asyncio.create_task(self._drain(uuid, mailbox), name=f"instance-{uuid}")
+        self._owners.add(owner)
+        owner.add_done_callback(self._disown)
+
+    def _disown(self, owner: asyncio.Task[None]) -> None:
+        self._owners.discard(owner)
+        if not self._owners:
+            self._idle.set()
+
+    async def _drain(self, uuid: UUID, mailbox: Mailbox) -> None:
+        try:
+            while mailbox.waiting:
+                await self._run(mailbox, mailbox.waiting.popleft())
+        finally:
+            # No await between the last look at `waiting` and this: a job submitted later makes a new mailbox.
+            del self._mailboxes[uuid]
+
+    async def _run(self, mailbox: Mailbox, job: Job) -> None:
+        mailbox.running = job
+        mailbox.work = asyncio.ensure_future(job.run(job))
+        try:
+            await asyncio.wait([mailbox.work])
+        except asyncio.CancelledError:
+            mailbox.work.cancel()
+            await asyncio.wait([mailbox.work])
+            raise
+        finally:
+            mailbox.running = mailbox.work = None
+            self._end(job)
+
+    def _end(self, job: Job) -> None:
+        self._jobs.pop(job.operation_id, None)
+        job.ended.set()
+
+    @staticmethod
+    def _cancel_running(mailbox: Mailbox, reason: str) -> None:
+        if mailbox.running is not None and mailbox.work is not None and mailbox.running.cancelled is None:
+            mailbox.running.cancelled = reason
+            mailbox.work.cancel()

@@ -1,0 +1,353 @@
+"""Runs operations: from the journal, through the instance's mailbox, to the answer in the journal.
+
+    accept   journaled (durable), then submitted          the edge may acknowledge
+    turn     generation, deadline, admission              refused: answered, nothing begun
+    run      the saga, each step journaled                failed: undone
+    finish   answer and `.end` or `.error` event, in one transaction
+
+After a restart `recover` submits what the journal has unfinished. An operation that had begun goes on
+where its marks say, without asking admission again: the state it left half changed is its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid as uuids
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from agent import deadline, telemetry
+from agent.admission import AlreadySo, Deny
+from agent.errors import (
+    AgentError,
+    Busy,
+    Cancelled,
+    Conflict,
+    Expired,
+    Internal,
+    NotFound,
+    OperationStuck,
+    TimedOut,
+)
+from agent.hypervisor.ports import DomainView, Hypervisor
+from agent.instances import Instances, Job
+from agent.journal import Journal
+from agent.journal.records import Acceptance, Accepted, Answer, NewEvent, NewOperation, OperationRecord, Status
+from agent.operations import TABLE
+from agent.operations.base import Env, Operation, State
+from agent.saga import Mark, Run
+
+log = structlog.get_logger(__name__)
+
+STATUS_BY_ERROR: dict[type[AgentError], Status] = {
+    Cancelled: Status.CANCELLED,
+    TimedOut: Status.UNKNOWN,
+    OperationStuck: Status.STUCK,
+}
+"""How an operation that ended in this error is kept; any other error is `failed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds an operation may take, and how many may be unfinished."""
+
+    spawn_timeout_s: float
+    operation_timeout_s: float
+    max_pending: int
+
+
+@dataclass(slots=True)
+class Doing:
+    """How far a running operation is, as far as it tells."""
+
+    what: str = ""
+    progress: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something to tell while an operation runs; ephemeral."""
+
+    record: OperationRecord
+    what: str
+    progress: float
+
+
+class Operations:
+    """One for the agent. `tell` is given progress, to publish as it likes; it must not block."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        hypervisor: Hypervisor,
+        instances: Instances,
+        limits: Limits,
+        tell: Callable[[Told], None],
+    ) -> None:
+        self.journal = journal
+        self.hypervisor = hypervisor
+        self._instances = instances
+        self.limits = limits
+        self.tell = tell
+        self._doing: dict[UUID, Doing] = {}
+        self._pending = 0
+        self._room = asyncio.Event()
+        self._room.set()
+
+    # Room: at most `max_pending` unfinished, the rest waits in the broker.
+
+    def has_room(self) -> bool:
+        return self._room.is_set()
+
+    async def wait_for_room(self) -> None:
+        await self._room.wait()
+
+    def progressed(self, told: Told) -> None:
+        self._doing[told.record.id] = Doing(told.what, told.progress)
+        self.tell(told)
+
+    def doing(self, operation_id: UUID) -> Doing | None:
+        return self._doing.get(operation_id)
+
+    async def accept(self, new: NewOperation) -> Acceptance:
+        """Durable when it returns. Raises Unavailable when the journal can't be written."""
+        acceptance = await self.journal.accept(new)
+        if isinstance(acceptance, Accepted):
+            await self._submit(acceptance.operation)
+        return acceptance
+
+    async def recover(self) -> int:
+        """Submit what an earlier run left unfinished; how many there were."""
+        unfinished = await self.journal.unfinished()
+        for record in unfinished:
+            await self._submit(record)
+        return len(unfinished)
+
+    async def undo_again(self, operation_id: UUID) -> OperationRecord:
+        """Try the undo of a stuck operation again and wait for its end. Raises NotFound, Conflict."""
+        record = await self.journal.operation(operation_id)
+        if record.status not in (Status.STUCK, Status.UNKNOWN):
+            raise Conflict(f"operation {operation_id} is {record.status.value}, not stuck")
+        await self.journal.requeue(operation_id)
+        job = await self._submit(await self.journal.operation(operation_id), undo=True)
+        if job is not None:
+            await job.ended.wait()
+        return await self.journal.operation(operation_id)
+
+    async def cancel(self, operation_id: UUID) -> OperationRecord:
+        """Cancel an operation and wait until it is undone. Raises NotFound, Conflict when it has ended."""
+        record = await self.journal.operation(operation_id)
+        if not await self._instances.cancel(operation_id, "a caller asked for it"):
+            raise Conflict(f"operation {operation_id} has ended: it is {record.status.value}")
+        return await self.journal.operation(operation_id)
+
+    async def _submit(self, record: OperationRecord, *, undo: bool = False) -> Job | None:
+        operation = TABLE[record.method]
+        job = Job(
+            operation_id=record.id,
+            method=record.method,
+            run=lambda job: self._perform(operation, record, job, undo),
+            withdraw=lambda job: self._withdraw(record, job),
+            request_id=record.caller.request_id,
+            preempts=operation.preempts,
+        )
+        self._count(+1)
+        assert record.instance_uuid is not None  # noqa: S101 - every operation in the table has one
+        try:
+            self._instances.submit(record.instance_uuid, job)
+        except Busy as refusal:
+            await self._finish(record, refusal, {})
+            return None
+        return job
+
+    def _count(self, change: int) -> None:
+        self._pending += change
+        if self._pending < self.limits.max_pending:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    async def _withdraw(self, record: OperationRecord, job: Job) -> None:
+        await self._finish(record, Cancelled(f"cancelled before it began: {job.cancelled}"), {})
+
+    async def _perform(self, operation: Operation[Any], record: OperationRecord, job: Job, undo: bool) -> None:
+        names = {"request_id": record.caller.request_id, "method": record.method}
+        with (
+            structlog.contextvars.bound_contextvars(instance=str(record.instance_uuid), **names),
+            telemetry.measured() as shares,
+        ):
+            waited = (datetime.now(UTC) - record.accepted_at).total_seconds()
+            began = time.monotonic()
+            outcome: dict[str, Any] | AgentError
+            try:
+                outcome = await Turn(self, operation, record, job).take(undo)
+            except AgentError as error:
+                outcome = error
+            except asyncio.CancelledError:
+                raise  # the agent is stopping: the journal keeps it for the next start
+            except Exception:  # noqa: BLE001 - the edge of an operation: a bug ends it, with a number
+                outcome = bug()
+            shares["total"] = time.monotonic() - began
+            shares["queued"] = max(0.0, waited)
+            await self._finish(record, outcome, shares)
+
+    async def _finish(
+        self, record: OperationRecord, outcome: dict[str, Any] | AgentError, shares: dict[str, float]
+    ) -> None:
+        """Write the end; shielded, so that a stop in this moment can't separate work and answer."""
+        if "total" in shares:
+            others = sum(v for name, v in shares.items() if name not in ("total", "queued"))
+            shares["own"] = max(0.0, shares["total"] - others)
+        if isinstance(outcome, AgentError):
+            status = STATUS_BY_ERROR.get(type(outcome), Status.FAILED)
+            answer, ending = Answer(error=error_body(outcome)), "error"
+            log.warning("operation.failed", code=outcome.code, error=outcome.message)
+        else:
+            status, answer, ending = Status.SUCCEEDED, Answer(result=outcome), "end"
+            log.info("operation.done", **{f"{k}_s": round(v, 4) for k, v in shares.items()})
+        event = self.event(record, ending, {"error": answer.error} if answer.error else answer.result or {})
+        try:
+            await asyncio.shield(self.journal.finish(record.id, status, answer, [event], shares))
+        finally:
+            self._doing.pop(record.id, None)
+            self._count(-1)
+
+    @staticmethod
+    def event(record: OperationRecord, ending: str, data: dict[str, Any]) -> NewEvent:
+        caller = record.caller.model_dump(exclude_none=True)
+        return NewEvent(
+            type=f"compute.instance.{record.method}.{ending}",
+            subject=record.instance_uuid,
+            data={**data, **caller, "operation_id": str(record.id)},
+        )
+
+
+@dataclass(slots=True)
+class Turn:
+    """One operation whose turn has come."""
+
+    operations: Operations
+    operation: Operation[Any]
+    record: OperationRecord
+    job: Job
+
+    async def take(self, undo: bool) -> dict[str, Any]:
+        """The result, as JSON. Raises AgentError."""
+        journal = self.operations.journal
+        state: State = journal.load_state(self.record, self.operation.saga.state)
+        marks = {step.name: step.mark for step in self.record.steps}
+        run = Run(self.operation.saga, self._env(), journal.entry(self.record.id), state, marks)
+        if undo or Mark.UNDOING in marks.values() or Mark.STUCK in marks.values():
+            await run.backward()
+            raise Cancelled("undone")
+        if marks:
+            return await self._resume(run)
+        return await self._begin(run)
+
+    async def _begin(self, run: Run[Env, Any]) -> dict[str, Any]:
+        self._check_time()
+        view = await self._look()
+        self._check_generation(view)
+        decision = self.operation.admit(run.state, view)
+        if isinstance(decision, Deny):
+            raise (NotFound if decision.absent else Conflict)(decision.reason)
+        if isinstance(decision, AlreadySo):
+            return await self._result(run.state, view.generation if view else None, already=True)
+        journal = self.operations.journal
+        uuid = run.state.instance_uuid
+        generation = await journal.bump(uuid, at_least=view.generation if view else 0)
+        run.state = run.state.model_copy(update={"generation": generation})
+        await journal.begin(
+            self.record.id, [self.operations.event(self.record, "start", {"generation": generation})]
+        )
+        log.info("operation.begun", operation=str(self.record.id))
+        return await self._go(run)
+
+    async def _resume(self, run: Run[Env, Any]) -> dict[str, Any]:
+        log.info("operation.resumed", operation=str(self.record.id), marks=run.marks)
+        try:
+            self._check_time()
+        except Expired:
+            await run.backward()
+            raise
+        return await self._go(run)
+
+    async def _go(self, run: Run[Env, Any]) -> dict[str, Any]:
+        limits = self.operations.limits
+        default = limits.spawn_timeout_s if self.record.method == "spawn" else limits.operation_timeout_s
+        try:
+            with deadline.within(self.operation.timeout_s(run.state, default)):
+                state = await run.forward()
+        except asyncio.CancelledError:
+            if self.job.cancelled is None:
+                raise
+            await run.backward()
+            raise Cancelled(f"cancelled: {self.job.cancelled}; all was undone") from None
+        domains = self.operations.hypervisor.domains
+        await domains.stamp(state.instance_uuid, state.generation, self.record.caller.request_id)
+        return await self._result(state, state.generation, already=False)
+
+    async def _look(self) -> DomainView | None:
+        assert self.record.instance_uuid is not None  # noqa: S101
+        try:
+            return await self.operations.hypervisor.domains.get(self.record.instance_uuid)
+        except NotFound:
+            return None
+
+    def _check_time(self) -> None:
+        if self.record.not_after is not None and datetime.now(UTC) > self.record.not_after:
+            raise Expired(f"not_after {self.record.not_after.isoformat()} has passed; nothing was begun")
+
+    def _check_generation(self, view: DomainView | None) -> None:
+        asked, there = self.record.if_generation, view.generation if view else 0
+        if asked is not None and asked != there:
+            message = f"the instance is at generation {there}, not {asked}; read it again"
+            raise Conflict(message, details={"generation": there})
+
+    def _env(self) -> Env:
+        return Env(
+            hypervisor=self.operations.hypervisor,
+            progress=self._progress,
+            operation_id=self.record.id,
+            request_id=self.record.caller.request_id,
+        )
+
+    def _progress(self, what: str, fraction: float) -> None:
+        self.tell_doing
+        self.operations.tell(Told(self.record, what, fraction))
+
+    async def _result(self, state: Any, generation: int | None, *, already: bool) -> dict[str, Any]:
+        view = await self._look()
+        result = {
+            "operation_id": str(self.record.id),
+            "instance_uuid": str(state.instance_uuid),
+            "generation": generation,
+            "power_state": view.power_state.value if view else None,
+            "already": already,
+            "attached": self.operation.attached(state),
+        }
+        return {name: value for name, value in result.items() if value is not None}
+
+
+def error_body(error: AgentError) -> dict[str, Any]:
+    """The `error` of an answer."""
+    return {
+        "code": error.code,
+        "message": error.message,
+        "retryable": error.retryable,
+        "details": error.details,
+        "incident": error.incident,
+    }
+
+
+def bug() -> Internal:
+    """An error for the exception being handled; the log has its traceback under the incident's number."""
+    incident = uuids.uuid4().hex[:12]
+    log.exception("bug", incident=incident)
+    return Internal(f"a bug of the agent; report incident {incident}", incident=incident)

@@ -1,0 +1,95 @@
+"""attach_volume and detach_volume."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from agent.admission import Accept, AlreadySo, Decision, Deny, Verb, admit
+from agent.errors import NotFound
+from agent.hypervisor.ports import DomainView
+from agent.operations.base import Env, Operation, State
+from agent.saga import Saga, Step
+from agent.spec import DiskBus, PluggedDisk, VolumeConnection
+
+
+class AttachVolume(State):
+    connection: VolumeConnection
+    bus: DiskBus = DiskBus.VIRTIO
+    boot_index: int | None = None
+    disk: PluggedDisk | None = None
+
+
+class DetachVolume(State):
+    volume_id: str
+
+
+def admit_attach(state: AttachVolume, view: DomainView | None) -> Decision:
+    decision = admit(Verb.ATTACH, view.power_state if view else None)
+    if isinstance(decision, Accept) and view is not None:
+        there = {disk.id: disk for disk in view.disks}.get(state.connection.volume_id)
+        if there is not None:
+            return AlreadySo() if there.removable else Deny(f"{there.id} is a disk of the instance, not a volume")
+    return decision
+
+
+def admit_detach(state: DetachVolume, view: DomainView | None) -> Decision:
+    decision = admit(Verb.DETACH, view.power_state if view else None)
+    if isinstance(decision, Accept) and view is not None:
+        there = {disk.id: disk for disk in view.disks}.get(state.volume_id)
+        if there is None:
+            return AlreadySo()
+        if not there.removable:
+            return Deny(f"{there.id} is a disk of the instance, not a volume; it goes with the instance")
+    return decision
+
+
+async def connect(env: Env, state: AttachVolume) -> AttachVolume:
+    plugged = await env.hypervisor.volumes.connect(state.connection)
+    disk = plugged.model_copy(update={"bus": state.bus, "boot_index": state.boot_index})
+    return state.model_copy(update={"disk": disk})
+
+
+async def disconnect(env: Env, state: AttachVolume) -> None:
+    await env.hypervisor.volumes.disconnect(state.connection)
+
+
+async def attach(env: Env, state: AttachVolume) -> AttachVolume:
+    assert state.disk is not None  # noqa: S101 - the step before made it
+    await env.hypervisor.domains.attach_disk(state.instance_uuid, state.disk)
+    return state
+
+
+async def take_back(env: Env, state: AttachVolume) -> None:
+    with suppress(NotFound):
+        await env.hypervisor.domains.detach_disk(state.instance_uuid, state.connection.volume_id)
+
+
+async def detach(env: Env, state: DetachVolume) -> DetachVolume:
+    await env.hypervisor.domains.detach_disk(state.instance_uuid, state.volume_id)
+    return state
+
+
+ATTACH_VOLUME = Operation(
+    Saga(
+        "attach_volume",
+        AttachVolume,
+        (
+            Step("connect", connect, undo=disconnect),
+            Step("attach", attach, undo=take_back),
+        ),
+    ),
+    admit_attach,
+    attached=lambda state: state.connection.volume_id,
+)
+
+DETACH_VOLUME = Operation(
+    Saga(
+        "detach_volume",
+        DetachVolume,
+        (
+            # No undo: a guest that doesn't let go still has its volume, and the error says so.
+            Step("detach", detach),
+        ),
+    ),
+    admit_detach,
+)

@@ -1,0 +1,135 @@
+"""What is known of each instance's power state, and the events that tell of its changes.
+
+The hypervisor's observations come in at the bottom; each real change goes out as one durable
+`compute.instance.power_state` event, in the journal together with the new state, so that what changed
+while the agent was away shows as a difference at the next listing.
+
+    POWER    the guest's state changed: told when it differs from the last one recorded
+    LISTING  all domains after a (re)connect: differences are told with `observed: resync`
+    GONE     the domain was undefined: forgotten
+    LOST     states are unknown from now on; the last ones known stay readable beside that
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import structlog
+
+from agent.hypervisor.ports import DomainView, Kind, Observation
+from agent.journal.records import NewEvent
+from agent.spec import PowerState
+
+log = structlog.get_logger(__name__)
+
+CODES = {
+    PowerState.NOSTATE: 0,
+    PowerState.RUNNING: 1,
+    PowerState.PAUSED: 3,
+    PowerState.SHUTDOWN: 4,
+    PowerState.CRASHED: 6,
+    PowerState.SUSPENDED: 7,
+    PowerState.UNKNOWN: -1,
+}
+"""nova's numbers; `unknown` is ours."""
+
+
+class Ledger(Protocol):
+    """The journal's part in this."""
+
+    async def last_states(self) -> dict[UUID, tuple[str, datetime]]: ...
+
+    async def record_power(self, uuid: UUID, state: str | None, events: Any, *, bump: bool) -> int | None: ...
+
+    async def generation(self, uuid: UUID) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The operation that is under way on an instance."""
+
+    method: str
+    request_id: str | None
+
+
+class PowerStates:
+    """One reader of the hypervisor's observations; `cause` tells what is under way on an instance."""
+
+    def __init__(self, ledger: Ledger, cause: Callable[[UUID], Cause | None]) -> None:
+        self._ledger = ledger
+        self._cause = cause
+        self._states: dict[UUID, PowerState] = {}
+        self._views: dict[UUID, DomainView] = {}
+        self.reachable = False
+
+    def last_known(self, uuid: UUID) -> PowerState | None:
+        return self._states.get(uuid)
+
+    def last_view(self, uuid: UUID) -> DomainView | None:
+        """The domain as last listed; its power state may be older than `last_known`."""
+        return self._views.get(uuid)
+
+    def last_views(self) -> tuple[DomainView, ...]:
+        return tuple(self._views.values())
+
+    async def load(self) -> None:
+        """Begin with what an earlier run had recorded."""
+        recorded = await self._ledger.last_states()
+        self._states = {uuid: PowerState(state) for uuid, (state, _) in recorded.items()}
+
+    async def follow(self, observations: AsyncIterator[Observation]) -> None:
+        """Endless; the one who drives it stops it by cancelling."""
+        async for observation in observations:
+            await self._take(observation)
+
+    async def _take(self, seen: Observation) -> None:
+        match seen.kind:
+            case Kind.LOST:
+                self.reachable = False
+                log.warning("hypervisor.lost")
+            case Kind.LISTING:
+                self.reachable = True
+                await self._resync(seen)
+            case Kind.GONE if seen.uuid is not None:
+                await self._forget(seen.uuid)
+            case Kind.POWER if seen.uuid is not None:
+                await self._changed(seen.uuid, seen.state, seen.reason, "live")
+
+    async def _resync(self, listing: Observation) -> None:
+        self._views = {view.uuid: view for view in listing.domains}
+        for view in listing.domains:
+            await self._changed(view.uuid, view.power_state, view.reason, "resync")
+        for uuid in self._states.keys() - self._views.keys():
+            await self._forget(uuid)
+
+    async def _changed(self, uuid: UUID, new: PowerState, reason: str, observed: str) -> None:
+        old = self._states.get(uuid, PowerState.NOSTATE)
+        if new is old:
+            return
+        cause = self._cause(uuid)
+        generation = await self._ledger.generation(uuid)
+        # An operation under way has its own generation already; what happens by itself is one more.
+        spontaneous = cause is None
+        data = {
+            "old": old.value,
+            "new": new.value,
+            "old_code": CODES[old],
+            "new_code": CODES[new],
+            "reason": reason,
+            "generation": generation + 1 if spontaneous else generation,
+            "request_id": cause.request_id if cause else None,
+            "observed": observed,
+        }
+        event = NewEvent(type="compute.instance.power_state", subject=uuid, data=data)
+        await self._ledger.record_power(uuid, new.value, [event], bump=spontaneous)
+        self._states[uuid] = new
+        log.info("power_state", instance=str(uuid), old=old.value, new=new.value, reason=reason)
+
+    async def _forget(self, uuid: UUID) -> None:
+        self._views.pop(uuid, None)
+        if self._states.pop(uuid, None) is not None:
+            await self._ledger.record_power(uuid, None, [], bump=False)

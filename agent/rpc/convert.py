@@ -1,0 +1,246 @@
+"""The published schema to the inner spec. Pure; the only place that knows both.
+
+Names are decided here, before anything is made: ids of disks and ports, MAC addresses. The same request
+always gets the same names.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID, uuid5
+
+from agent.errors import InvalidRequest, Unsupported
+from agent.operations.base import State
+from agent.operations.destroy import Destroy
+from agent.operations.interfaces import AttachInterface, DetachInterface
+from agent.operations.power import Power, Reboot, Stop
+from agent.operations.spawn import Spawn
+from agent.operations.volumes import AttachVolume, DetachVolume
+from agent.rpc.schema import instance as wire
+from agent.rpc.schema import params
+from agent.spec import (
+    AnyDisk,
+    AnyInterface,
+    BlankDisk,
+    BridgeInterface,
+    ConfigDrive,
+    DiskBus,
+    EphemeralDisk,
+    FileVolume,
+    FixedIp,
+    ImageDisk,
+    ImageSource,
+    InjectedFile,
+    InstanceSpec,
+    LocalVolume,
+    NbdVolume,
+    NetworkInterface,
+    Route,
+    SwapDisk,
+    UserInterface,
+    VolumeConnection,
+    VolumeDisk,
+    VolumeTarget,
+)
+
+
+def instance(asked: wire.Instance) -> InstanceSpec:
+    """Raises InvalidRequest naming the field, Unsupported naming the volume type."""
+    disks = tuple(disk(item, index) for index, item in enumerate(asked.disks))
+    interfaces = tuple(
+        interface(item, asked.uuid, f"port{index}", f"instance.interfaces[{index}]")
+        for index, item in enumerate(asked.interfaces)
+    )
+    _refuse_twins((item.id for item in disks), "instance.disks[{}].id")
+    _refuse_twins((item.port_id for item in interfaces), "instance.interfaces[{}].port_id")
+    _refuse_twins((item.mac_address for item in interfaces), "instance.interfaces[{}].mac_address")
+    plain = {"cpu", "machine", "firmware", "clock", "console", "graphics", "guest_agent", "metadata", "owner"}
+    return InstanceSpec(
+        uuid=asked.uuid,
+        name=asked.name,
+        vcpus=asked.vcpus,
+        memory_mb=asked.memory_mb,
+        disks=disks,
+        interfaces=interfaces,
+        config_drive=config_drive(asked.config_drive),
+        **asked.model_dump(include=plain),
+    )
+
+
+def disk(asked: wire.Disk, index: int) -> AnyDisk:
+    path = f"instance.disks[{index}]"
+    look: dict[str, Any] = {
+        "id": asked.id or f"disk{index}",
+        "bus": DiskBus(asked.bus),
+        "boot_index": asked.boot_index,
+        "serial": asked.serial,
+        "cache": asked.cache,
+    }
+    match asked:
+        case wire.ImageDisk():
+            image = ImageSource.model_validate(asked.image.model_dump())
+            return ImageDisk(**look, image=image, size_mb=asked.size_mb)
+        case wire.BlankDisk():
+            return BlankDisk(**look, **asked.model_dump(include={"size_mb", "format"}))
+        case wire.EphemeralDisk():
+            return EphemeralDisk(**look, **asked.model_dump(include={"size_mb", "filesystem", "label"}))
+        case wire.SwapDisk():
+            return SwapDisk(**look, size_mb=asked.size_mb)
+        case wire.VolumeDisk():
+            connected = connection(asked.connection_info, f"{path}.connection_info")
+            return VolumeDisk(**{**look, "id": connected.volume_id}, connection=connected)
+
+
+def _local(data: wire.VolumeData, path: str) -> VolumeTarget:
+    if data.device_path is None:
+        raise InvalidRequest.field(f"{path}.device_path", "is missing", "name the host's block device")
+    return LocalVolume.model_validate({"device_path": data.device_path})
+
+
+def _file(data: wire.VolumeData, path: str) -> VolumeTarget:
+    if data.path is None:
+        raise InvalidRequest.field(f"{path}.path", "is missing", "name the file")
+    return FileVolume.model_validate({"path": data.path, "format": data.format})
+
+
+def _nbd(data: wire.VolumeData, path: str) -> VolumeTarget:
+    if (data.socket is None) == (data.host is None):
+        raise InvalidRequest.field(f"{path}.socket", "is not one of two", "give socket, or host and port")
+    if data.host is not None and data.port is None:
+        raise InvalidRequest.field(f"{path}.port", "is missing", "give the port of host")
+    return NbdVolume.model_validate(data.model_dump(include={"host", "port", "socket", "export"}))
+
+
+VOLUME_TYPES: dict[str, Callable[[wire.VolumeData, str], VolumeTarget]] = {
+    "local": _local,
+    "file": _file,
+    "nbd": _nbd,
+}
+
+
+def connection(asked: wire.ConnectionInfo, path: str) -> VolumeConnection:
+    """Raises InvalidRequest naming the field, Unsupported naming the type."""
+    kind = VOLUME_TYPES.get(asked.driver_volume_type)
+    if kind is None:
+        known = ", ".join(sorted(VOLUME_TYPES))
+        raise Unsupported(
+            f"{path}.driver_volume_type: this host has no {asked.driver_volume_type!r} volumes; it has {known}",
+            details={"feature": f"driver_volume_type {asked.driver_volume_type}"},
+        )
+    volume_id = asked.serial or asked.data.volume_id
+    if volume_id is None:
+        raise InvalidRequest.field(f"{path}.serial", "is missing", "give the volume's id, or data.volume_id")
+    return VolumeConnection(
+        volume_id=volume_id,
+        target=kind(asked.data, f"{path}.data"),
+        access_mode=asked.data.access_mode,
+        auth_username=asked.data.auth_username,
+        auth_password=asked.data.auth_password,
+    )
+
+
+def mac_address(port_id: str) -> str:
+    """One that stays the same for the same port, in QEMU's own range."""
+    digest = hashlib.sha256(port_id.encode()).digest()
+    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in digest[:3])
+
+
+def interface(asked: wire.Interface, owner: UUID, default: str, path: str) -> AnyInterface:
+    port_id = asked.port_id or str(uuid5(owner, default))
+    look: dict[str, Any] = {
+        "port_id": port_id,
+        "mac_address": (asked.mac_address or mac_address(port_id)).lower(),
+        "model": asked.model,
+        "mtu": asked.mtu,
+        "fixed_ips": tuple(_fixed_ip(item, f"{path}.fixed_ips[{i}]") for i, item in enumerate(asked.fixed_ips)),
+        "dns_servers": tuple(str(server) for server in asked.dns_servers),
+    }
+    match asked:
+        case wire.BridgeInterface():
+            return BridgeInterface(**look, bridge=asked.bridge)
+        case wire.NetworkInterface():
+            return NetworkInterface(**look, network=asked.network)
+        case wire.UserInterface():
+            return UserInterface(**look)
+
+
+def _fixed_ip(asked: wire.FixedIp, path: str) -> FixedIp:
+    if asked.gateway is not None and asked.gateway.version != asked.address.version:
+        raise InvalidRequest.field(
+            f"{path}.gateway", "is of another IP version", "give one of the address's version"
+        )
+    routes = tuple(Route(destination=str(r.destination), gateway=str(r.gateway)) for r in asked.routes)
+    return FixedIp(
+        address=str(asked.address), gateway=str(asked.gateway) if asked.gateway else None, routes=routes
+    )
+
+
+def config_drive(asked: wire.ConfigDrive | None) -> ConfigDrive | None:
+    if asked is None:
+        return None
+    for index, file in enumerate(asked.files):
+        try:
+            base64.b64decode(file.content.reveal(), validate=True)
+        except binascii.Error:
+            path = f"instance.config_drive.files[{index}].content"
+            raise InvalidRequest.field(path, "is not base64", "encode the file's bytes") from None
+    return ConfigDrive(
+        hostname=asked.hostname,
+        meta=asked.meta,
+        user_data=asked.user_data,
+        admin_pass=asked.admin_pass,
+        public_keys=asked.public_keys,
+        files=tuple(InjectedFile(path=file.path, content=file.content) for file in asked.files),
+    )
+
+
+def _refuse_twins(values: Iterable[str], path: str) -> None:
+    seen: set[str] = set()
+    for index, value in enumerate(values):
+        if value in seen:
+            raise InvalidRequest.field(path.format(index), f"{value} is there twice", "give each its own")
+        seen.add(value)
+
+
+def _power(asked: Any) -> Power:
+    return Power(instance_uuid=asked.instance_uuid)
+
+
+def _attach_volume(asked: params.AttachVolume) -> AttachVolume:
+    return AttachVolume(
+        instance_uuid=asked.instance_uuid,
+        connection=connection(asked.connection_info, "connection_info"),
+        bus=DiskBus(asked.bus),
+        boot_index=asked.boot_index,
+    )
+
+
+def _attach_interface(asked: params.AttachInterface) -> AttachInterface:
+    # Without a port id the request has no name of its own; one is made from what it asks for.
+    default = hashlib.sha256(asked.vif.model_dump_json().encode()).hexdigest()[:12]
+    return AttachInterface(
+        instance_uuid=asked.instance_uuid,
+        interface=interface(asked.vif, asked.instance_uuid, default, "vif"),
+    )
+
+
+STATES: dict[str, Callable[[Any], State]] = {
+    "spawn": lambda p: Spawn(instance_uuid=p.instance.uuid, spec=instance(p.instance)),
+    "destroy": lambda p: Destroy(instance_uuid=p.instance_uuid, delete_disks=p.delete_disks),
+    "attach_volume": _attach_volume,
+    "detach_volume": lambda p: DetachVolume(instance_uuid=p.instance_uuid, volume_id=p.volume_id),
+    "attach_interface": _attach_interface,
+    "detach_interface": lambda p: DetachInterface(instance_uuid=p.instance_uuid, port_id=p.port_id),
+    "start": _power,
+    "stop": lambda p: Stop(instance_uuid=p.instance_uuid, graceful=p.graceful, timeout_s=p.timeout_s),
+    "reboot": lambda p: Reboot(instance_uuid=p.instance_uuid, mode=p.mode, timeout_s=p.timeout_s),
+    "pause": _power,
+    "unpause": _power,
+    "suspend": _power,
+    "resume": _power,
+}
+"""The first state of each operation, from the validated arguments of its method."""
