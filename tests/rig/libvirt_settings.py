@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def write_settings(etc: Path, *, use_cgroups: bool) -> None:
+def write_settings(etc: Path, *, use_cgroups: bool, hide_kvm: bool) -> None:
     (etc / "libvirtd.conf").write_text(_libvirtd())
     (etc / "virtlogd.conf").write_text("")
-    (etc / "qemu.conf").write_text(_qemu(use_cgroups=use_cgroups))
+    (etc / "qemu.conf").write_text(_qemu(use_cgroups=use_cgroups, hide_kvm=hide_kvm))
 
 
 def _libvirtd() -> str:
@@ -27,7 +27,7 @@ def _libvirtd() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _qemu(*, use_cgroups: bool) -> str:
+def _qemu(*, use_cgroups: bool, hide_kvm: bool) -> str:
     lines = [
         # Profiles of AppArmor and SELinux know the usual paths, not a rig's. Users and owners stay in force.
         'security_driver = "none"',
@@ -39,6 +39,10 @@ def _qemu(*, use_cgroups: bool) -> str:
         lines += ['user = "root"', 'group = "root"']
     if not use_cgroups:
         lines.append("cgroup_controllers = [ ]")
+    if hide_kvm:
+        # libvirt gives each QEMU a /dev of its own and moves what is mounted in /dev over to it, which fails
+        # for the single file that hides /dev/kvm.
+        lines.append("namespaces = [ ]")
     return "\n".join(lines) + "\n"
 
 

@@ -124,10 +124,11 @@ class Libvirtd:
         if not filters.exists() and Path("/etc/libvirt/nwfilter").exists():
             shutil.copytree("/etc/libvirt/nwfilter", filters)
         groups = cgroups.make(self._cgroup)
-        write_settings(self._directory / "etc", use_cgroups=bool(groups))
+        hide_kvm = KVM.exists() and not kvm_boots_guests()
+        write_settings(self._directory / "etc", use_cgroups=bool(groups), hide_kvm=hide_kvm)
 
         binds = {Path(place): self._directory / own for place, own in PRIVATE.items()} | groups
-        if KVM.exists() and not kvm_boots_guests():
+        if hide_kvm:
             # libvirt would try KVM each time it asks QEMU what it can do, wait for it, and offer it to guests.
             # Hidden from this daemon only, behind a file that QEMU's user can't open: one that opens would
             # make libvirt think that KVM had just become usable, and ask everything again.

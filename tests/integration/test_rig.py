@@ -1,0 +1,207 @@
+"""The rig keeps its promises; what is tested on it can rely on them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.rig import Broker, Libvirtd, NbdExport, Network, blank, guest_image, overlay, rig_directory
+from tests.rig.processes import wait_until
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for bridges and mount namespaces")
+
+DOMAIN = """
+<domain type='qemu'>
+  <name>{name}</name>
+  <memory unit='MiB'>128</memory>
+  <vcpu>1</vcpu>
+  <os><type machine='q35'>hvm</type></os>
+  <features><acpi/></features>
+  <devices>
+    <controller type='pci' index='0' model='pcie-root'/>
+    {ports}
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2'/>
+      <source file='{disk}'/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+    <interface type='bridge'>
+      <source bridge='{bridge}'/>
+      <mac address='52:54:00:00:00:01'/>
+      <model type='virtio'/>
+    </interface>
+    <serial type='file'><source path='{console}'/></serial>
+    <memballoon model='none'/>
+  </devices>
+</domain>
+"""
+
+# One for each device, and one that is left for a volume.
+PORTS = "<controller type='pci' model='pcie-root-port'/>" * 5
+
+VOLUME = """
+<disk type='network' device='disk'>
+  <driver name='qemu' type='raw'/>
+  <source protocol='nbd' name='{export.name}'><host name='{export.host}' port='{export.port}'/></source>
+  <target dev='vdb' bus='virtio'/>
+  <serial>volume-1</serial>
+</disk>
+"""
+
+
+class Guest:
+    def __init__(self, libvirtd: Libvirtd, network: Network, directory: Path, name: str = "guest") -> None:
+        self._libvirtd = libvirtd
+        self._network = network
+        self._directory = directory
+        self.name = name
+        self.console = directory / f"{name}.console"
+
+    def start(self) -> None:
+        disk = overlay(self._directory / f"{self.name}.qcow2", guest_image())
+        xml = DOMAIN.format(
+            name=self.name, disk=disk, bridge=self._network.bridge, console=self.console, ports=PORTS
+        )
+        self._libvirtd.virsh("create", self._file(xml))
+
+    def another(self, name: str) -> "Guest":
+        return Guest(self._libvirtd, self._network, self._directory, name)
+
+    def attach(self, xml: str) -> None:
+        self._libvirtd.virsh("attach-device", self.name, self._file(xml), "--live")
+
+    def detach(self, xml: str) -> None:
+        self._libvirtd.virsh("detach-device", self.name, self._file(xml), "--live")
+
+    def tells(self, pattern: str, seconds: float = 60) -> None:
+        wait_until(lambda: bool(re.search(pattern, self._told())), pattern, seconds, log=self.console)
+
+    def _told(self) -> str:
+        return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+    def _file(self, xml: str) -> str:
+        file = self._directory / "device.xml"
+        file.write_text(xml)
+        return str(file)
+
+
+@pytest.fixture(scope="module")
+def directory() -> Iterator[Path]:
+    with rig_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="module")
+def libvirtd(directory: Path) -> Iterator[Libvirtd]:
+    with Libvirtd(directory / "libvirt") as libvirtd:
+        yield libvirtd
+
+
+@pytest.fixture(scope="module")
+def network(directory: Path) -> Iterator[Network]:
+    with Network(directory / "network") as network:
+        yield network
+
+
+@pytest.fixture(scope="module")
+def guest(libvirtd: Libvirtd, network: Network, directory: Path) -> Guest:
+    guest = Guest(libvirtd, network, directory)
+    guest.start()
+    guest.tells("GUEST-READY")
+    return guest
+
+
+def test_two_brokers_run_side_by_side_and_come_back_from_a_kill(directory: Path) -> None:
+    brokers = [Broker(directory / "one"), Broker(directory / "two")]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Broker.start, brokers))
+        one, two = brokers
+        one.rabbitmqctl("add_vhost", "mine")
+        assert "mine" not in two.rabbitmqctl("list_vhosts")
+
+        one.kill()
+        assert not one.running
+        assert two.running
+        one.start()
+        assert "mine" in one.rabbitmqctl("list_vhosts")
+        list(pool.map(Broker.close, brokers))
+    assert not one.running
+
+
+def test_a_guest_boots_takes_an_address_and_says_so(guest: Guest) -> None:
+    guest.tells(r"NET dhcp eth0 10\.77\.0\.\d+/24")
+    guest.tells(r"GUEST-READY host=guest .* disks=vda, nics=eth0,lo, ")
+
+
+def test_a_volume_comes_and_goes_by_its_serial(guest: Guest, directory: Path) -> None:
+    with NbdExport(directory / "nbd", blank(directory / "volume.raw", "16M")) as export:
+        guest.attach(VOLUME.format(export=export))
+        guest.tells(r"HOTPLUG add disk vdb size=32768 serial=volume-1", 10)
+        guest.detach(VOLUME.format(export=export))
+        guest.tells(r"HOTPLUG remove disk vdb serial=volume-1", 10)
+
+
+def test_guests_outlive_their_libvirtd(guest: Guest, libvirtd: Libvirtd) -> None:
+    libvirtd.kill()
+    assert not libvirtd.running
+    libvirtd.start()
+    assert guest.name in libvirtd.virsh("list", "--name")
+
+
+def test_destroyed_guests_are_reaped_at_once(guest: Guest, libvirtd: Libvirtd) -> None:
+    other = guest.another("brief")
+    other.start()
+    started = time.monotonic()
+    libvirtd.virsh("destroy", other.name)
+    assert time.monotonic() - started < 1
+
+
+def test_two_libvirtds_keep_apart_guests_of_one_name(
+    guest: Guest, libvirtd: Libvirtd, network: Network, directory: Path
+) -> None:
+    with Libvirtd(directory / "other") as other:
+        (directory / "elsewhere").mkdir()
+        twin = Guest(other, network, directory / "elsewhere", guest.name)
+        twin.start()
+        other.virsh("destroy", twin.name)
+    guest.tells("GUEST-READY")
+    assert "running" in libvirtd.virsh("domstate", guest.name)
+
+
+def test_the_power_button_reaches_the_guest(guest: Guest, libvirtd: Libvirtd) -> None:
+    libvirtd.virsh("shutdown", guest.name, "--mode", "acpi")
+    guest.tells("ACPI-POWER-BUTTON", 10)
+    guest.tells("GUEST-SHUTDOWN", 10)
+    wait_until(lambda: guest.name not in libvirtd.virsh("list", "--all", "--name"), "the guest's end", 10)
+
+
+def test_nothing_outlives_a_run_that_is_killed(directory: Path) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-c", _RUN, str(directory / "killed")], stdout=subprocess.PIPE, text=True
+    )
+    with run:
+        assert run.stdout is not None
+        bridge, pid = run.stdout.readline().split()
+        assert Path(f"/sys/class/net/{bridge}").exists()
+        run.send_signal(signal.SIGKILL)
+    wait_until(lambda: not Path(f"/sys/class/net/{bridge}").exists(), "the end of the bridge", 10)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of libvirtd", 10)
+
+
+_RUN = """
+import sys, time
+from pathlib import Path
+from tests.rig import Libvirtd, Network
+network, libvirtd = Network(Path(sys.argv[1]) / "network"), Libvirtd(Path(sys.argv[1]) / "libvirt")
+network.start()
+libvirtd.start()
+print(network.bridge, libvirtd.pid, flush=True)
+time.sleep(60)
+"""
