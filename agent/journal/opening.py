@@ -1,0 +1,126 @@
+"""Opens the journal's file: looks whether it is sound and ours, sets it up, and pins it to this host.
+
+Runs on the writer's thread at start. What can't be used is refused with a word for the operator; only a
+damaged file is set aside (kept, renamed) and a new journal begun, because a host without an agent is worse
+than one that lost its memory: the guests and their generations are read back from libvirt.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import apsw
+import structlog
+
+from agent.journal import migrations
+from agent.journal.refusal import StartRefused
+from agent.journal.sealing import KeyFile
+
+log = structlog.get_logger(__name__)
+
+BUSY_MS = 5000
+# Before anything is written into a new file.
+FIRST = ("PRAGMA auto_vacuum = INCREMENTAL",)
+# FULL: the broker's message is acknowledged when the commit returns, so it must be on the disk by then.
+# secure_delete: erased state is overwritten with zeros. temp_store: nothing spills beside the file.
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA journal_size_limit = 16777216",
+)
+DAMAGED = (apsw.NotADBError, apsw.CorruptError)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    db: apsw.Connection
+    stream: UUID
+
+
+def open_journal(path: Path, key: KeyFile, host: str, now: datetime) -> Opened:
+    """Raises StartRefused: a newer schema, another host, another key, or a file that can't be opened."""
+    try:
+        _make_private(path)
+        return _open(path, key, host)
+    except DAMAGED as failure:
+        _set_aside(path, str(failure), now)
+    except (OSError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.FullError, apsw.IOError) as failure:
+        raise StartRefused(f"the journal {path} can't be opened for writing: {failure}") from failure
+    _make_private(path)
+    return _open(path, key, host)
+
+
+def _open(path: Path, key: KeyFile, host: str) -> Opened:
+    db = apsw.Connection(str(path))
+    try:
+        db.set_busy_timeout(BUSY_MS)
+        migrations.refuse_newer(db)
+        _check(db)
+        for pragma in FIRST + PRAGMAS:
+            db.execute(pragma).fetchall()
+        migrations.migrate(db)
+        return Opened(db, _pin(db, key, host))
+    except BaseException:
+        db.close()
+        raise
+
+
+def _make_private(path: Path) -> None:
+    """SQLite gives its other files the mode of this one."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _check(db: apsw.Connection) -> None:
+    found = [str(row[0]) for row in db.execute("PRAGMA quick_check(5)")]
+    if found != ["ok"]:
+        raise apsw.CorruptError("; ".join(found))
+
+
+def _set_aside(path: Path, problem: str, now: datetime) -> None:
+    aside = path.with_name(f"{path.name}.corrupt-{now:%Y%m%dT%H%M%S.%fZ}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    log.error(
+        "journal.damaged",
+        problem=problem,
+        kept_as=str(aside),
+        meaning="a new journal with a new event stream begins; operations under way, first answers and "
+        "unsent events of the old one are not known any more",
+    )
+
+
+def _pin(db: apsw.Connection, key: KeyFile, host: str) -> UUID:
+    row = db.execute("SELECT host, stream, key_check FROM journal").fetchone()
+    check = key.digest(b"this is the key")
+    if row is None:
+        stream = uuid4()
+        db.execute(
+            "INSERT INTO journal (only, host, stream, key_check) VALUES (1, ?, ?, ?)",
+            (host, str(stream), check),
+        )
+        return stream
+    if row[0] != host:
+        raise StartRefused(
+            f"{db.filename} is the journal of host {row[0]!r}, this agent is {host!r}: "
+            "set the host name back, or give this agent a state_dir of its own"
+        )
+    if row[2] != check:
+        raise StartRefused(
+            f"{db.filename} was written with another key: restore the key it was written with; "
+            "or, when that is lost, move the journal away: operations under way are then not known any more"
+        )
+    return UUID(row[1])

@@ -1,0 +1,102 @@
+"""Forgets what is older or more than is to be kept, in pieces that hold up nobody.
+
+Never forgotten: operations that are unfinished or wait for a person (stuck, unknown), replies and events the
+broker hasn't confirmed. Events go from the oldest on only, so that what is kept has no gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import apsw
+
+from agent.journal.columns import from_time
+from agent.journal.writer import Writer
+
+PIECE = 200  # rows
+VACUUM_PAGES = 64
+SPARE_PAGES = 256  # left free in the file, as the next rows will want them
+
+# Reads like the partial index's own condition, so that the index is used.
+PRUNABLE = "status IN ('succeeded', 'failed', 'cancelled', 'abandoned')"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Ended before `before`, or more than these."""
+
+    before: datetime
+    max_operations: int
+    max_events: int
+
+
+async def prune(writer: Writer, limits: Limits) -> int:
+    """Returns the number of operations and events that were forgotten."""
+    pieces: tuple[Callable[[apsw.Connection], int], ...] = (
+        lambda db: old_operations(db, limits),
+        lambda db: surplus_operations(db, limits),
+        lambda db: events(db, limits),
+    )
+    forgotten = 0
+    for piece in pieces:
+        while removed := await writer.write(piece):
+            forgotten += removed
+    while await writer.write(vacuum):
+        pass
+    return forgotten
+
+
+def old_operations(db: apsw.Connection, limits: Limits) -> int:
+    return _forget(
+        db,
+        f"SELECT number FROM operations WHERE {PRUNABLE} AND ended_at < ? LIMIT ?",  # noqa: S608 - a constant
+        (from_time(limits.before), PIECE),
+    )
+
+
+def surplus_operations(db: apsw.Connection, limits: Limits) -> int:
+    ended = db.execute(f"SELECT count(*) FROM operations WHERE {PRUNABLE}").get  # noqa: S608 - a constant
+    return _forget(
+        db,
+        f"SELECT number FROM operations WHERE {PRUNABLE} ORDER BY ended_at LIMIT ?",  # noqa: S608 - a constant
+        (min(PIECE, max(0, ended - limits.max_operations)),),
+    )
+
+
+def _forget(db: apsw.Connection, which: str, arguments: tuple[int, ...]) -> int:
+    # Steps and waiters go with their operation.
+    db.execute(f"DELETE FROM operations WHERE number IN ({which})", arguments)  # noqa: S608 - constants
+    return db.changes()
+
+
+def events(db: apsw.Connection, limits: Limits) -> int:
+    db.execute(
+        "DELETE FROM events WHERE sequence < ? AND sequence < (SELECT min(sequence) FROM events) + ?",
+        (_keep_events_from(db, limits), PIECE),
+    )
+    return db.changes()
+
+
+def _keep_events_from(db: apsw.Connection, limits: Limits) -> int:
+    """The first sequence that stays: by age or by number, but no unsent one goes."""
+    last = db.execute("SELECT last_sequence FROM journal").get
+    # The first young one in the stream's order: times may jump back when the clock is set.
+    young = db.execute(
+        "SELECT sequence FROM events WHERE time >= ? ORDER BY sequence LIMIT 1", (from_time(limits.before),)
+    ).get
+    unsent = db.execute("SELECT min(sequence) FROM events WHERE sent = 0").get
+    by_age = last + 1 if young is None else young
+    by_number = last + 1 - limits.max_events
+    return int(min(max(by_age, by_number), last + 1 if unsent is None else unsent))
+
+
+def vacuum(db: apsw.Connection) -> int:
+    """Give pages back to the file system; the number given back, 0 when enough were."""
+    free = db.execute("PRAGMA freelist_count").get
+    if free <= SPARE_PAGES:
+        return 0
+    pages = min(VACUUM_PAGES, free - SPARE_PAGES)
+    db.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+    return int(pages)

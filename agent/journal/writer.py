@@ -1,0 +1,219 @@
+"""The one thread that has the journal's connection.
+
+`Journal` gives it callables; they run on this thread one after another, so SQLite never sees two users.
+
+    jobs -> queue -> take all that is there -> reads, told at once
+                                            -> BEGIN, each write in a savepoint, COMMIT, all told together
+
+Group commit: while one batch is made durable the next one gathers, so under load many writes share one
+fsync, and a lone one waits for nobody. A savepoint each keeps one write's failure from the others. Reads
+run before the batch's writes: what they see is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import apsw
+
+from agent.errors import Unavailable
+
+T = TypeVar("T")
+
+# More wouldn't share the fsync much better, and the first would wait for the last.
+BATCH = 256
+
+FULL = "the journal's disk is full: free some space"
+UNWRITABLE = "the journal can't be written"
+# The disk's failures, not one write's. Most of them undo the whole transaction inside SQLite.
+STORAGE: dict[type[apsw.Error], str] = {
+    apsw.FullError: FULL,
+    apsw.IOError: UNWRITABLE,
+    apsw.ReadOnlyError: UNWRITABLE,
+    apsw.CantOpenError: UNWRITABLE,
+    apsw.PermissionsError: UNWRITABLE,
+    apsw.NoMemError: UNWRITABLE,
+    apsw.BusyError: "the journal is held by another process: nobody but the agent may open it",
+    apsw.LockedError: UNWRITABLE,
+    apsw.CorruptError: "the journal is damaged: at its next start the agent sets it aside and begins another",
+    apsw.NotADBError: "the journal is damaged: at its next start the agent sets it aside and begins another",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    work: Callable[[apsw.Connection], Any]
+    done: asyncio.Future[Any]
+    writes: bool
+    then: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    job: _Job
+    value: Any = None
+    error: Exception | None = None
+
+
+class Writer:
+    """Runs callables on the journal's thread. Made by `start`, ended by `close`.
+
+    A caller that is cancelled while it waits doesn't take its write back: it may or may not happen. Whoever
+    must follow a write up shields it.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @classmethod
+    async def start(cls, connect: Callable[[], apsw.Connection]) -> Writer:
+        """Start the thread and call `connect` on it; what that raises is raised here."""
+        writer = cls()
+        opened: asyncio.Future[None] = writer._loop.create_future()
+        # A daemon: a loop that died must not keep the process alive. `close` waits for it.
+        writer._thread = threading.Thread(target=writer._run, args=(connect, opened), name="journal", daemon=True)
+        writer._thread.start()
+        try:
+            await opened
+        except asyncio.CancelledError:
+            writer._queue.put(None)
+            raise
+        return writer
+
+    async def write(self, work: Callable[[apsw.Connection], T], *, then: Callable[[], None] | None = None) -> T:
+        """Run `work` in a transaction; durable when this returns. `work` may be run again when its batch
+        failed, so it changes nothing but the database. `then` is called on the loop after the commit, also
+        when the caller has gone. Raises what `work` raises, or Unavailable."""
+        return await self._submit(_Job(work, self._loop.create_future(), True, then))  # type: ignore[no-any-return]
+
+    async def read(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Run `work`, which only reads. Raises what `work` raises, or Unavailable."""
+        return await self._submit(_Job(work, self._loop.create_future(), False))  # type: ignore[no-any-return]
+
+    async def close(self) -> None:
+        """Do all that was handed in, close the file, end the thread. May be called twice."""
+        if self._closed or self._thread is None:
+            return
+        self._closed = True
+        self._queue.put(None)
+        await asyncio.shield(asyncio.to_thread(self._thread.join))
+
+    async def _submit(self, job: _Job) -> Any:
+        if self._closed:
+            raise Unavailable("the journal is closed: the agent is stopping")
+        self._queue.put(job)
+        return await job.done
+
+    def _run(self, connect: Callable[[], apsw.Connection], opened: asyncio.Future[None]) -> None:
+        opening = _Job(lambda _: None, opened, False)
+        try:
+            db = connect()
+        except Exception as failure:  # noqa: BLE001 - whatever it is, it is for the one who waits
+            self._tell([_Outcome(opening, error=failure)])
+            return
+        self._tell([_Outcome(opening)])
+        try:
+            self._serve(db)
+        finally:
+            db.close()
+
+    def _serve(self, db: apsw.Connection) -> None:
+        goes_on = True
+        while goes_on:
+            jobs, goes_on = self._take()
+            self._tell([_read(db, job) for job in jobs if not job.writes])
+            self._tell(_commit(db, [job for job in jobs if job.writes]))
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """Wait for one job and take those behind it; False when the end of all jobs is among them."""
+        jobs: list[_Job] = []
+        job = self._queue.get()
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == BATCH:
+                return jobs, True
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return jobs, True
+        return jobs, False
+
+    def _tell(self, outcomes: list[_Outcome]) -> None:
+        if outcomes:
+            # A closed loop: nobody waits any more, what was written stays written.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_settle, outcomes)
+
+
+def _read(db: apsw.Connection, job: _Job) -> _Outcome:
+    try:
+        return _Outcome(job, job.work(db))
+    except Exception as failure:  # noqa: BLE001 - whatever it is, it is for the one who waits
+        return _Outcome(job, error=_told(failure))
+
+
+def _commit(db: apsw.Connection, jobs: list[_Job]) -> list[_Outcome]:
+    if not jobs:
+        return []
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        outcomes = [_attempt(db, job) for job in jobs]
+        db.execute("COMMIT")
+    except apsw.Error as failure:
+        _roll_back(db)
+        if len(jobs) == 1:
+            return [_Outcome(jobs[0], error=_told(failure))]
+        # One of them may be too big for the room that is left: the others needn't fail with it.
+        return [outcome for job in jobs for outcome in _commit(db, [job])]
+    return outcomes
+
+
+def _attempt(db: apsw.Connection, job: _Job) -> _Outcome:
+    db.execute("SAVEPOINT job")
+    try:
+        value = job.work(db)
+    except tuple(STORAGE):
+        raise
+    except Exception as failure:  # noqa: BLE001 - whatever it is, it is for the one who waits
+        db.execute("ROLLBACK TO job; RELEASE job")
+        return _Outcome(job, error=failure)
+    db.execute("RELEASE job")
+    return _Outcome(job, value)
+
+
+def _roll_back(db: apsw.Connection) -> None:
+    if db.in_transaction:
+        # A rollback that fails leaves nothing to do here; the next BEGIN says what is wrong.
+        with contextlib.suppress(apsw.Error):
+            db.execute("ROLLBACK")
+
+
+def _told(failure: Exception) -> Exception:
+    for kind, message in STORAGE.items():
+        if isinstance(failure, kind):
+            told = Unavailable(f"{message} ({failure})")
+            told.__cause__ = failure
+            return told
+    return failure
+
+
+def _settle(outcomes: list[_Outcome]) -> None:
+    for outcome in outcomes:
+        job = outcome.job
+        if outcome.error is None and job.then is not None:
+            job.then()
+        if job.done.done():
+            continue
+        if outcome.error is None:
+            job.done.set_result(outcome.value)
+        else:
+            job.done.set_exception(outcome.error)
