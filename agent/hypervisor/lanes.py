@@ -100,7 +100,7 @@ class Job(Generic[R]):
             self.settled.set_result(None)
 
 
-class Lane(Generic[R]):
+class LaneQueue(Generic[R]):
     """A queue, and the workers that take from it: started when there is work for them, then kept."""
 
     def __init__(self, name: str, size: int) -> None:

@@ -32,7 +32,7 @@ from typing import Any, Generic, TypeVar
 
 from agent import deadline, telemetry
 from agent.errors import TimedOut, Unavailable
-from agent.hypervisor.lanes import Job, Lane, Owned, Phase, Supply
+from agent.hypervisor.lanes import Job, LaneQueue, Owned, Phase, Supply
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Threads(Generic[R]):
         on_exhausted: Callable[[], None] | None = None,
     ) -> None:
         self._supply = supply
-        self._lanes: dict[str, Lane[R]] = {name: Lane(name, size) for name, size in sizes.items()}
+        self._lanes: dict[str, LaneQueue[R]] = {name: LaneQueue(name, size) for name, size in sizes.items()}
         self._max_lost = max_lost
         self._on_late = on_late
         self._on_exhausted = on_exhausted
@@ -138,7 +138,7 @@ class Threads(Generic[R]):
         telemetry.spent("wait", began - job.queued)
         telemetry.spent("libvirt", (job.returned or now) - began)
 
-    def _hire(self, lane: Lane[R]) -> None:
+    def _hire(self, lane: LaneQueue[R]) -> None:
         with self._counts:
             if self._lost >= self._max_lost or not lane.hire():
                 return
@@ -150,7 +150,7 @@ class Threads(Generic[R]):
             self._running.discard(thread)
             lane.dismiss()
 
-    def _lose(self, lane: Lane[R]) -> None:
+    def _lose(self, lane: LaneQueue[R]) -> None:
         lane.dismiss()
         with self._counts:
             self._lost += 1
@@ -163,7 +163,7 @@ class Threads(Generic[R]):
             on_exhausted()
         self._hire(lane)
 
-    def _work(self, lane: Lane[R]) -> None:
+    def _work(self, lane: LaneQueue[R]) -> None:
         own = Owned(self._supply)
         while (mine := self._next(lane, own)) is True:
             pass
@@ -179,7 +179,7 @@ class Threads(Generic[R]):
         if not self._running and self._loop is not None and self._empty is not None:
             _tell(self._loop, self._empty.set)
 
-    def _next(self, lane: Lane[R], own: Owned[R]) -> bool | None:
+    def _next(self, lane: LaneQueue[R], own: Owned[R]) -> bool | None:
         """Do one job: False when that took so long that the worker is lost, None when the lane is closed.
 
         A frame of its own, so that an idle worker holds on to nothing of its last job.
