@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig import Broker, Libvirtd, NbdExport, Network, blank, guest_image, overlay, rig_directory
+from tests.rig.places import tag
 from tests.rig.processes import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for bridges and mount namespaces")
@@ -193,6 +194,9 @@ def test_nothing_outlives_a_run_that_is_killed(directory: Path) -> None:
         run.send_signal(signal.SIGKILL)
     wait_until(lambda: not Path(f"/sys/class/net/{bridge}").exists(), "the end of the bridge", 10)
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of libvirtd", 10)
+    groups = Path("/sys/fs/cgroup")
+    mine = f"*/rig-{tag(directory / 'killed' / 'libvirt')}"
+    wait_until(lambda: not list(groups.glob(mine)), "the end of its control groups", 10)
 
 
 _RUN = """

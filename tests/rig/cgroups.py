@@ -8,7 +8,6 @@ That works with version 1 hierarchies. Where there is only version 2, whose cont
 the root by whoever owns it, libvirt is told to leave control groups alone instead.
 """
 
-import contextlib
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
@@ -39,13 +38,12 @@ def make(name: str) -> dict[Path, Path]:
     return made
 
 
-def remove(name: str) -> None:
-    """Removes what `make` made, once all processes in it have ended."""
-    for controller in CONTROLLERS:
-        own = ROOT / controller / name
-        below = (path for path in own.rglob("*") if path.is_dir())
-        # A directory here has files that can't be removed, but rmdir takes it all the same when it has no
-        # processes; the deepest first.
-        for path in [*sorted(below, reverse=True), own]:
-            with contextlib.suppress(OSError):
-                path.rmdir()
+def remove(made: dict[Path, Path]) -> list[list[str]]:
+    """Commands that take away what `make` made, for within the mount namespace, once all in it has ended."""
+    commands: list[list[str]] = []
+    for root, own in made.items():
+        # What is bound over the root hides the directory itself. Its files can't be deleted, but the kernel
+        # removes a group with them when no process is left in it.
+        commands.append(["umount", str(root)])
+        commands.append(["find", str(own), "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"])
+    return commands

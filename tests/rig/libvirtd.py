@@ -98,7 +98,6 @@ class Libvirtd:
                 for network in self.virsh("net-list", "--name").split():
                     self.virsh("net-destroy", network)
         self._keeper.end()
-        cgroups.remove(self._cgroup)
 
     def virsh(self, *arguments: str) -> str:
         return run("virsh", "--quiet", "--connect", self.uri, *arguments, timeout=30)
@@ -112,10 +111,6 @@ class Libvirtd:
     ) -> None:
         self.stop()
 
-    @property
-    def _cgroup(self) -> str:
-        return f"rig-{tag(self._directory)}"
-
     def _launch(self, *, detached: bool) -> None:
         for place, own in PRIVATE.items():
             Path(place).mkdir(parents=True, exist_ok=True)  # a bind mount needs something to lie upon
@@ -123,7 +118,7 @@ class Libvirtd:
         filters = self._directory / "etc" / "nwfilter"
         if not filters.exists() and Path("/etc/libvirt/nwfilter").exists():
             shutil.copytree("/etc/libvirt/nwfilter", filters)
-        groups = cgroups.make(self._cgroup)
+        groups = cgroups.make(f"rig-{tag(self._directory)}")
         hide_kvm = KVM.exists() and not kvm_boots_guests()
         write_settings(self._directory / "etc", use_cgroups=bool(groups), hide_kvm=hide_kvm)
 
@@ -138,6 +133,7 @@ class Libvirtd:
         self._keeper.launch(
             {name: self._daemon(name) for name in ("virtlogd", "libvirtd")},
             prepare=[["mount", "--bind", str(own), str(place)] for place, own in binds.items()],
+            finally_=cgroups.remove(groups),
             private_mounts=True,
             detached=detached,
         )
