@@ -1,0 +1,55 @@
+"""Puts the fake together: `service` calls `fake_driver` when `hypervisor.driver` is "fake"."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.hypervisor.fake.disks import FakeDisks
+from agent.hypervisor.fake.domains import FakeDomains
+from agent.hypervisor.fake.faults import Gate
+from agent.hypervisor.fake.host import FakeHost
+from agent.hypervisor.fake.nics import FakeNics
+from agent.hypervisor.fake.volumes import FakeVolumes
+from agent.hypervisor.fake.watch import Watch
+from agent.hypervisor.fake.world import World
+from agent.hypervisor.ports import Hypervisor
+from agent.hypervisor.storage.paths import AllowedPaths
+
+
+def fake_driver(
+    state_dir: Path,
+    *,
+    hostname: str | None = None,
+    allowed_directories: Sequence[Path] = (Path("/"),),
+    call_timeout: float = 60.0,
+    detach_timeout: float = 60.0,
+    poll: float = 0.2,
+) -> Hypervisor:
+    """The ports on the world in `<state_dir>/world`, made when it isn't there.
+
+    `allowed_directories` is as in the storage settings. `call_timeout` and `detach_timeout` are in seconds,
+    for calls whose caller has no earlier deadline. `poll`: seconds between looks at what others changed.
+    """
+    world = World(state_dir / "world")
+    gate = Gate(world, call_timeout)
+    watch = Watch(world, poll)
+    allowed = AllowedPaths(allowed_directories)
+    disks = FakeDisks(world, gate, state_dir, allowed)
+    return Hypervisor(
+        domains=FakeDomains(world, gate, watch, disks.instances, detach_timeout),
+        disks=disks,
+        volumes=FakeVolumes(world, gate, allowed),
+        nics=FakeNics(world, gate),
+        host=FakeHost(world, gate, disks, hostname or socket.gethostname()),
+        observations=watch.observations,
+        run=_run,
+        instances_dir=disks.instances,
+    )
+
+
+async def _run() -> None:
+    """Nothing to keep alive: the world is on disk, and who reads the observations looks for himself."""
+    await asyncio.Event().wait()

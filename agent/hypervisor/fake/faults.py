@@ -1,0 +1,220 @@
+"""What shall go wrong: `world/faults.json`, and the one gate that all calls of the fake pass.
+
+The file is a list, edited by a test, a person or `control.FakeWorld.faults`, at run time too:
+
+    [{"call": "domains.start", "error": "operation_failed", "times": 2},
+     {"call": "disks.create", "when": "half", "error": "no_capacity", "message": "disk full"},
+     {"call": "domains.attach_disk", "when": "after", "error": "timed_out"},
+     {"call": "domains.suspend", "slow": 3.0, "instance": "6b0e..."},
+     {"call": "volumes.*", "hang": true}]
+
+A call passes up to three points, and each point has its faults:
+
+    before ---- first half ---- half ---- second half ---- after ---> answer
+
+At `before` nothing was done yet; at `half` a part was (`halfway()` in the code of each port shows
+which; a call that has nothing to divide, or nothing to do, doesn't pass it); at `after` all was done and only the
+answer is lost. A fault waits (`slow`, then `hang` until its line is taken out), kills the process (`die`),
+or raises (`error`, a code of `agent.errors`), in this order. Waiting past the deadline is TimedOut,
+as with the real driver.
+
+The pure ports (`render`, `layout`, `check`) don't pass the gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
+from fnmatch import fnmatchcase
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
+from uuid import UUID
+
+from pydantic import NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError, field_validator
+
+from agent import deadline, errors
+from agent.hypervisor.fake.world import World, write
+from agent.spec import Frozen
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+When = Literal["before", "half", "after"]
+RELEASE_POLL = 0.05
+
+
+class Fault(Frozen):
+    """One line of the file. `taken` counts how often it struck; past `times` it is spent."""
+
+    call: str  # "domains.start"; shell patterns match too: "disks.*"
+    when: When = "before"
+    instance: UUID | None = None  # None: any
+    times: PositiveInt | None = None  # None: always
+    slow: NonNegativeFloat = 0.0  # seconds
+    hang: bool = False
+    die: bool = False
+    error: str | None = None
+    message: str | None = None
+    taken: int = 0
+
+    @field_validator("error")
+    @classmethod
+    def _known(cls, error: str | None) -> str | None:
+        if error is not None and error not in errors.BY_CODE:
+            raise ValueError(f"no such error code; one of {', '.join(errors.BY_CODE)}")
+        return error
+
+    def strikes(self, call: str, when: When, instance: UUID | None) -> bool:
+        spent = self.times is not None and self.taken >= self.times
+        mine = self.instance in (None, instance)
+        return not spent and mine and self.when == when and fnmatchcase(call, self.call)
+
+    def same_line(self, other: Fault) -> bool:
+        """Whether it is the same line of the file, however often it struck."""
+        return self.model_copy(update={"taken": 0}) == other.model_copy(update={"taken": 0})
+
+
+_TABLE = TypeAdapter(tuple[Fault, ...])
+
+
+class Faults:
+    """The table, as the file has it now."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._path = world.root / "faults.json"
+
+    def all(self) -> tuple[Fault, ...]:
+        """Raises Internal naming the file when a person left it unreadable."""
+        try:
+            return _TABLE.validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            return ()
+        except ValidationError as error:
+            raise errors.Internal(f"{self._path} isn't a list of faults: {error}") from error
+
+    def has(self, fault: Fault) -> bool:
+        return any(f.same_line(fault) for f in self.all())
+
+    def add(self, fault: Fault) -> None:
+        with self._world.locked():
+            self._write((*self.all(), fault))
+
+    def clear(self, call: str | None = None) -> None:
+        """Take out the lines of a call, or all: what hangs there goes on."""
+        with self._world.locked():
+            self._write(tuple(f for f in self.all() if call is not None and f.call != call))
+
+    def take(self, call: str, when: When, instance: UUID | None) -> Fault | None:
+        """The first fault that strikes here, counted."""
+        if not self._path.exists():
+            return None
+        with self._world.locked():
+            table = list(self.all())
+            for at, fault in enumerate(table):
+                if fault.strikes(call, when, instance):
+                    table[at] = fault.model_copy(update={"taken": fault.taken + 1})
+                    self._write(tuple(table))
+                    return fault
+        return None
+
+    def _write(self, table: tuple[Fault, ...]) -> None:
+        lines = [f.model_dump(mode="json", exclude_defaults=True) for f in table]
+        write(self._path, json.dumps(lines, indent=1))
+
+
+class Gate:
+    """The one way to every port of the fake. `call_timeout`: seconds a call may take when the caller has
+    no earlier deadline."""
+
+    def __init__(self, world: World, call_timeout: float) -> None:
+        self._world = world
+        self._call_timeout = call_timeout
+        self.faults = Faults(world)
+
+    async def run(self, call: str, instance: UUID | None, work: Callable[[], Awaitable[R]]) -> R:
+        """Do the work between its faults. Raises what the faults say, Unavailable while the world is down."""
+        ends = time.monotonic() + deadline.remaining(self._call_timeout)
+        token = _passage.set(functools.partial(self._pass, call, instance, ends))
+        try:
+            await _at("before")
+            if self._world.down:
+                raise errors.Unavailable("the fake hypervisor is down: its world has a file named `down`")
+            answer = await work()
+            await _at("after")
+        finally:
+            _passage.reset(token)
+        return answer
+
+    async def _pass(self, call: str, instance: UUID | None, ends: float, when: When) -> None:
+        fault = self.faults.take(call, when, instance)
+        if fault is None:
+            return
+        await self._wait(call, fault, ends)
+        if fault.die:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fault.error is not None:
+            message = fault.message or f"{call} was told to fail ({when})"
+            raise errors.BY_CODE[fault.error](message)
+
+    async def _wait(self, call: str, fault: Fault, ends: float) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, ends - time.monotonic())):
+                if fault.slow:
+                    await asyncio.sleep(fault.slow)
+                while fault.hang and self.faults.has(fault):  # noqa: ASYNC110
+                    # Other processes take the line out: there is no event to wait for.
+                    await asyncio.sleep(RELEASE_POLL)
+        except TimeoutError:
+            raise errors.TimedOut(f"{call} didn't answer in time: its outcome is unknown") from None
+
+
+_passage: ContextVar[Callable[[When], Awaitable[None]] | None] = ContextVar("passage", default=None)
+
+
+async def _at(when: When) -> None:
+    if (passage := _passage.get()) is not None:
+        await passage(when)
+
+
+async def halfway() -> None:
+    """Stands in the midst of a port's method: a part of the work is done."""
+    await _at("half")
+
+
+class Gated(Protocol):
+    """A port of the fake: its name in the faults table, and its gate."""
+
+    port: str
+    gate: Gate
+
+
+G = TypeVar("G", bound=Gated)
+
+
+def gated(
+    method: Callable[Concatenate[G, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[G, P], Coroutine[Any, Any, R]]:
+    """Lets a method of a port pass the gate, as `<port>.<method>`."""
+
+    @functools.wraps(method)
+    async def through(self: G, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        call = f"{self.port}.{method.__name__}"
+        work = functools.partial(method, self, *args, **kwargs)
+        return await self.gate.run(call, _instance(args), work)
+
+    return through
+
+
+def _instance(args: tuple[Any, ...]) -> UUID | None:
+    """Whom the call is about: a uuid, or what has one in it."""
+    for arg in args:
+        for value in (arg, getattr(arg, "uuid", None), getattr(getattr(arg, "spec", None), "uuid", None)):
+            if isinstance(value, UUID):
+                return value
+    return None

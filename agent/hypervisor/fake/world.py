@@ -1,0 +1,167 @@
+"""The fake world on disk: what a hypervisor's daemon would keep. It outlives the agent.
+
+    <state_dir>/world/
+        lock             held for the moment of a change, by whoever makes it
+        host.json        how big the host is and how fast its guests are; yours to edit
+        faults.json      what shall go wrong (see `faults`)
+        down             while this file is there, the hypervisor can't be reached
+        domains/<uuid>.json
+        taps/<name>      one for each bridge or network interface of a guest that is active
+        volumes/<id>.json    volumes connected to this host
+
+Everybody may change it: the drivers of this process, another process through `control.FakeWorld`, or a
+person with an editor. Files are written whole and renamed into place; whoever wants to know of changes
+compares `token`, which costs one `stat`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+from agent.hypervisor import targets
+from agent.hypervisor.fake import life
+from agent.hypervisor.fake.life import Domain
+from agent.spec import AnyInterface
+
+FRESH_NS = 50_000_000
+"""Two renames within one tick of the file system's clock give one mtime: distrust it while it is so young."""
+
+
+class HostConfig(life.Pace):
+    """`host.json`. Sizes in MiB, times in seconds; lists of names that exist, or null: every name does."""
+
+    vcpus: int = 64
+    memory_mb: int = 262_144
+    disk_mb: int = 2_097_152
+    cpu_model: str = "Fake-v1"
+    bridges: tuple[str, ...] | None = None
+    networks: tuple[str, ...] | None = None
+
+
+class World:
+    """The directory `root`, made when it isn't there. Small synchronous file work, safe between processes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.on_change: Callable[[], None] = lambda: None
+        for name in ("domains", "taps", "volumes"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        if not (root / "host.json").exists():
+            write(root / "host.json", HostConfig().model_dump_json(indent=2))
+
+    @property
+    def host(self) -> HostConfig:
+        return HostConfig.model_validate_json((self.root / "host.json").read_bytes())
+
+    @property
+    def down(self) -> bool:
+        return (self.root / "down").exists()
+
+    @property
+    def token(self) -> int | None:
+        """Changes when a domain does. None: too young to tell, so look."""
+        mtime = (self.root / "domains").stat().st_mtime_ns
+        return mtime if time.time_ns() - mtime > FRESH_NS else None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Alone with the world, among processes too. Never awaited in, never nested."""
+        with (self.root / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def all(self) -> dict[UUID, Domain]:
+        """Every domain as it is now, foreign ones too."""
+        with self.locked():
+            return self._all()
+
+    def get(self, uuid: UUID) -> Domain | None:
+        with self.locked():
+            return self._get(uuid)
+
+    def change(self, uuid: UUID, change: Callable[[Domain | None, float], Domain | None]) -> Domain | None:
+        """Replace a domain by what `change(domain, now)` returns; None removes it. May raise: nothing is
+        changed then. Returns the domain as it is after."""
+        with self.locked():
+            before = self._get(uuid)
+            after = self._put(uuid, before, change(before, time.time()))
+        if after != before:
+            self.on_change()
+        return after
+
+    def _all(self) -> dict[UUID, Domain]:
+        names = [p.stem for p in (self.root / "domains").glob("*.json")]
+        found = [self._get(UUID(name)) for name in names]
+        return {d.uuid: d for d in found if d is not None}
+
+    def _get(self, uuid: UUID) -> Domain | None:
+        try:
+            stored = Domain.model_validate_json(self._path(uuid).read_bytes())
+        except FileNotFoundError:
+            return None
+        now = life.settled(stored, time.time(), self.host) if stored.due else stored
+        return self._put(uuid, stored, now)
+
+    def _put(self, uuid: UUID, before: Domain | None, after: Domain | None) -> Domain | None:
+        if after is not None and not after.persistent and after.live is None:
+            after = None
+        if after == before:
+            return after
+        self._plug(_taps(before), _taps(after), uuid)
+        if after is None:
+            self._path(uuid).unlink(missing_ok=True)
+        else:
+            write(self._path(uuid), after.model_dump_json())
+        return after
+
+    def _plug(self, before: dict[str, str], after: dict[str, str], uuid: UUID) -> None:
+        for gone in before.keys() - after.keys():
+            self.remove_tap(gone)
+        for new in after.keys() - before.keys():
+            self.make_tap(new, uuid, after[new])
+
+    def make_tap(self, name: str, uuid: UUID, bridge: str) -> None:
+        write(self.root / "taps" / name, json.dumps({"instance": str(uuid), "bridge": bridge}))
+
+    def remove_tap(self, name: str) -> None:
+        (self.root / "taps" / name).unlink(missing_ok=True)
+
+    def _path(self, uuid: UUID) -> Path:
+        return self.root / "domains" / f"{uuid}.json"
+
+
+def tap_name(interface: AnyInterface) -> str | None:
+    """The host's device of an interface; None for type user."""
+    return None if interface.type == "user" else targets.tap_name(interface.port_id)
+
+
+def bridge_of(interface: AnyInterface) -> str | None:
+    """The bridge or network it is in."""
+    match interface.type:
+        case "bridge":
+            return interface.bridge
+        case "network":
+            return interface.network
+        case _:
+            return None
+
+
+def _taps(domain: Domain | None) -> dict[str, str]:
+    if domain is None or domain.live is None or not domain.active:
+        return {}
+    plugged = ((tap_name(i), bridge_of(i)) for i in domain.live.interfaces)
+    return {tap: bridge for tap, bridge in plugged if tap and bridge}
+
+
+def write(path: Path, text: str) -> None:
+    """Whole or not at all, whatever kills this process."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part.write_text(text)
+    part.replace(path)
