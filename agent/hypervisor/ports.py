@@ -209,6 +209,10 @@ class Volumes(Protocol):
         Unsupported, Unavailable."""
         ...
 
+    def describe(self, connection: VolumeConnection) -> PluggedDisk:
+        """What `connect` would give, for a plan: nothing is looked at and nothing is done."""
+        ...
+
     async def disconnect(self, connection: VolumeConnection) -> None: ...
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid as uuids
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -41,7 +41,7 @@ from agent.journal import Journal
 from agent.journal.records import Acceptance, Accepted, Answer, NewEvent, NewOperation, OperationRecord, Status
 from agent.operations import TABLE
 from agent.operations.base import Env, Operation, State
-from agent.saga import Mark, Run
+from agent.saga import Mark, Run, Saga
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +51,10 @@ STATUS_BY_ERROR: dict[type[AgentError], Status] = {
     OperationStuck: Status.STUCK,
 }
 """How an operation that ended in this error is kept; any other error is `failed`."""
+
+
+RETRYABLE = (Status.STUCK, Status.UNKNOWN)
+"""What a person may have undone again, or give up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +93,15 @@ class Operations:
         instances: Instances,
         limits: Limits,
         tell: Callable[[Told], None],
+        control: Mapping[str, Saga[Operations, Any]],
     ) -> None:
         self.journal = journal
         self.hypervisor = hypervisor
         self._instances = instances
         self.limits = limits
         self.tell = tell
+        self._control = control
+        self._controlling: set[asyncio.Task[None]] = set()
         self._doing: dict[UUID, Doing] = {}
         self._pending = 0
         self._room = asyncio.Event()
@@ -132,7 +139,7 @@ class Operations:
     async def undo_again(self, operation_id: UUID) -> OperationRecord:
         """Try the undo of a stuck operation again and wait for its end. Raises NotFound, Conflict."""
         record = await self.journal.operation(operation_id)
-        if record.status not in (Status.STUCK, Status.UNKNOWN):
+        if record.status not in RETRYABLE:
             raise Conflict(f"operation {operation_id} is {record.status.value}, not stuck")
         await self.journal.requeue(operation_id)
         job = await self._submit(await self.journal.operation(operation_id), undo=True)
@@ -141,23 +148,41 @@ class Operations:
         return await self.journal.operation(operation_id)
 
     async def cancel(self, operation_id: UUID) -> OperationRecord:
-        """Cancel an operation and wait until it is undone. Raises NotFound, Conflict when it has ended."""
+        """Cancel an operation and wait until it is undone. Raises NotFound, Conflict when it ended otherwise."""
+        await self._instances.cancel(operation_id, "a caller asked for it")
         record = await self.journal.operation(operation_id)
-        if not await self._instances.cancel(operation_id, "a caller asked for it"):
+        if record.status is not Status.CANCELLED:
             raise Conflict(f"operation {operation_id} has ended: it is {record.status.value}")
+        return record
+
+    async def abandon(self, operation_id: UUID) -> OperationRecord:
+        """Give a stuck operation up. Raises NotFound, Conflict."""
+        record = await self.journal.operation(operation_id)
+        if record.status not in RETRYABLE:
+            raise Conflict(f"operation {operation_id} is {record.status.value}, not stuck")
+        await self.journal.abandon(operation_id, [])
         return await self.journal.operation(operation_id)
 
+    async def stop(self) -> None:
+        """Stop all work where it stands; the journal has how far it is."""
+        for task in tuple(self._controlling):
+            task.cancel()
+        await self._instances.stop()
+
     async def _submit(self, record: OperationRecord, *, undo: bool = False) -> Job | None:
+        self._count(+1)
+        if record.method in self._control:
+            self._start_control(record)
+            return None
         operation = TABLE[record.method]
         job = Job(
             operation_id=record.id,
             method=record.method,
-            run=lambda job: self._perform(operation, record, job, undo),
+            run=lambda job: self._perform(record, Turn(self, operation, record, job).take(undo)),
             withdraw=lambda job: self._withdraw(record, job),
             request_id=record.caller.request_id,
             preempts=operation.preempts,
         )
-        self._count(+1)
         assert record.instance_uuid is not None  # noqa: S101 - every operation in the table has one
         try:
             self._instances.submit(record.instance_uuid, job)
@@ -165,6 +190,17 @@ class Operations:
             await self._finish(record, refusal, {})
             return None
         return job
+
+    def _start_control(self, record: OperationRecord) -> None:
+        task = asyncio.create_task(self._perform(record, self._do_control(record)))
+        self._controlling.add(task)
+        task.add_done_callback(self._controlling.discard)
+
+    async def _do_control(self, record: OperationRecord) -> dict[str, Any]:
+        saga = self._control[record.method]
+        state = self.journal.load_state(record, saga.state)
+        await Run(saga, self, self.journal.entry(record.id), state).forward()
+        return {"operation_id": str(record.id)}
 
     def _count(self, change: int) -> None:
         self._pending += change
@@ -176,25 +212,24 @@ class Operations:
     async def _withdraw(self, record: OperationRecord, job: Job) -> None:
         await self._finish(record, Cancelled(f"cancelled before it began: {job.cancelled}"), {})
 
-    async def _perform(self, operation: Operation[Any], record: OperationRecord, job: Job, undo: bool) -> None:
+    async def _perform(self, record: OperationRecord, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
         names = {"request_id": record.caller.request_id, "method": record.method}
         with (
             structlog.contextvars.bound_contextvars(instance=str(record.instance_uuid), **names),
             telemetry.measured() as shares,
         ):
-            waited = (datetime.now(UTC) - record.accepted_at).total_seconds()
+            queued = (datetime.now(UTC) - record.accepted_at).total_seconds()
             began = time.monotonic()
             outcome: dict[str, Any] | AgentError
             try:
-                outcome = await Turn(self, operation, record, job).take(undo)
+                outcome = await work
             except AgentError as error:
                 outcome = error
-            except asyncio.CancelledError:
-                raise  # the agent is stopping: the journal keeps it for the next start
             except Exception:  # noqa: BLE001 - the edge of an operation: a bug ends it, with a number
                 outcome = bug()
+            # A CancelledError passes: the agent is stopping, and the journal keeps the rest for the next start.
             shares["total"] = time.monotonic() - began
-            shares["queued"] = max(0.0, waited)
+            shares["queued"] = max(0.0, queued)
             await self._finish(record, outcome, shares)
 
     async def _finish(
@@ -205,18 +240,26 @@ class Operations:
             others = sum(v for name, v in shares.items() if name not in ("total", "queued"))
             shares["own"] = max(0.0, shares["total"] - others)
         if isinstance(outcome, AgentError):
-            status = STATUS_BY_ERROR.get(type(outcome), Status.FAILED)
+            status = self._status(record, outcome)
             answer, ending = Answer(error=error_body(outcome)), "error"
             log.warning("operation.failed", code=outcome.code, error=outcome.message)
         else:
             status, answer, ending = Status.SUCCEEDED, Answer(result=outcome), "end"
             log.info("operation.done", **{f"{k}_s": round(v, 4) for k, v in shares.items()})
-        event = self.event(record, ending, {"error": answer.error} if answer.error else answer.result or {})
+        told = self._ending(record, ending, {"error": answer.error} if answer.error else answer.result or {})
         try:
-            await asyncio.shield(self.journal.finish(record.id, status, answer, [event], shares))
+            await asyncio.shield(self.journal.finish(record.id, status, answer, told, shares))
         finally:
             self._doing.pop(record.id, None)
             self._count(-1)
+
+    def _status(self, record: OperationRecord, error: AgentError) -> Status:
+        # What acts on a stuck operation isn't stuck itself.
+        return Status.FAILED if record.method in self._control else STATUS_BY_ERROR.get(type(error), Status.FAILED)
+
+    def _ending(self, record: OperationRecord, ending: str, data: dict[str, Any]) -> list[NewEvent]:
+        """The operation that was acted on tells of itself; a control has no events of its own."""
+        return [] if record.method in self._control else [self.event(record, ending, data)]
 
     @staticmethod
     def event(record: OperationRecord, ending: str, data: dict[str, Any]) -> NewEvent:
@@ -319,8 +362,7 @@ class Turn:
         )
 
     def _progress(self, what: str, fraction: float) -> None:
-        self.tell_doing
-        self.operations.tell(Told(self.record, what, fraction))
+        self.operations.progressed(Told(self.record, what, fraction))
 
     async def _result(self, state: Any, generation: int | None, *, already: bool) -> dict[str, Any]:
         view = await self._look()

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from agent.errors import InvalidRequest, Unsupported
-from agent.operations.base import State
+from agent.operations.control import Control
 from agent.operations.destroy import Destroy
 from agent.operations.interfaces import AttachInterface, DetachInterface
 from agent.operations.power import Power, Reboot, Stop
@@ -32,6 +32,7 @@ from agent.spec import (
     EphemeralDisk,
     FileVolume,
     FixedIp,
+    Frozen,
     ImageDisk,
     ImageSource,
     InjectedFile,
@@ -228,7 +229,7 @@ def _attach_interface(asked: params.AttachInterface) -> AttachInterface:
     )
 
 
-STATES: dict[str, Callable[[Any], State]] = {
+STATES: dict[str, Callable[[Any], Frozen]] = {
     "spawn": lambda p: Spawn(instance_uuid=p.instance.uuid, spec=instance(p.instance)),
     "destroy": lambda p: Destroy(instance_uuid=p.instance_uuid, delete_disks=p.delete_disks),
     "attach_volume": _attach_volume,
@@ -242,5 +243,8 @@ STATES: dict[str, Callable[[Any], State]] = {
     "unpause": _power,
     "suspend": _power,
     "resume": _power,
+    "cancel_operation": lambda p: Control(operation_id=p.operation_id),
+    "retry_operation": lambda p: Control(operation_id=p.operation_id),
+    "abandon_operation": lambda p: Control(operation_id=p.operation_id),
 }
 """The first state of each operation, from the validated arguments of its method."""

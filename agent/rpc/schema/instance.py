@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import (
-    Base64Bytes,
     ConfigDict,
     Field,
     IPvAnyAddress,
@@ -84,7 +83,7 @@ class VolumeData(Message):
 
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
-    volume_id: str | None = None
+    volume_id: Identifier | None = None
     access_mode: Literal["rw", "ro"] = "rw"
     auth_method: str | None = None
     auth_username: str | None = None

@@ -1,0 +1,241 @@
+"""The desk: takes validated calls from the edge, answers reads, journals changes.
+
+A change becomes the first state of its operation (`rpc.convert`) and is in the journal when `accept`
+returns. Reads ask the hypervisor or the journal and never wait behind a job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from agent.errors import AgentError, Conflict, Expired, InvalidRequest, Unavailable
+from agent.hypervisor.ports import DomainView, Hypervisor
+from agent.instances import Instances
+from agent.journal import Journal
+from agent.journal.records import Accepted, Answer, Different, NewEvent, NewOperation, Repeated, Status
+from agent.operations import TABLE
+from agent.operations.base import State
+from agent.operations.control import CONTROL
+from agent.operations.runner import Operations, error_body
+from agent.power import PowerStates
+from agent.rpc import convert, plan, views
+from agent.rpc.desk import Call, Request
+from agent.rpc.schema import params, results
+from agent.rpc.schema.base import Params
+from agent.spec import PowerState
+
+log = structlog.get_logger(__name__)
+
+SPAWN_NOT_AFTER = timedelta(minutes=10)
+"""A spawn always ends: without `not_after` it gets this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What the handlers reach."""
+
+    host: str
+    version: str
+    journal: Journal
+    hypervisor: Hypervisor
+    instances: Instances
+    operations: Operations
+    power: PowerStates
+
+
+class Handlers:
+    """The one implementation of `rpc.desk.Desk`."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._in = inside
+        self._reads: dict[str, Callable[[Any], Awaitable[results.Result]]] = {
+            "ping": self._ping,
+            "get_instance": self._get_instance,
+            "list_instances": self._list_instances,
+            "get_host": self._get_host,
+            "get_diagnostics": self._get_diagnostics,
+            "get_console_output": self._get_console_output,
+            "list_operations": self._list_operations,
+            "get_operation": self._get_operation,
+            "replay_events": self._replay_events,
+            "plan": self._plan,
+        }
+
+    def has_room(self) -> bool:
+        return self._in.operations.has_room()
+
+    async def wait_for_room(self) -> None:
+        await self._in.operations.wait_for_room()
+
+    async def answer(self, call: Call) -> results.Result:
+        return await self._reads[call.method.name](call.params)
+
+    # Changes
+
+    async def accept(self, call: Call) -> None:
+        new = self._new_operation(call)
+        acceptance = await self._in.operations.accept(new)
+        match acceptance:
+            case Accepted():
+                pass
+            case Repeated(answer=Answer() as answer) if new.address is not None:
+                log.info("request.repeated", operation=str(acceptance.operation_id))
+                await self._in.journal.add_reply(new.address, answer)
+            case Repeated():
+                log.info("request.repeated", operation=str(acceptance.operation_id))
+            case Different(operation_id=operation_id):
+                raise Conflict(
+                    "this message_id or idempotency_key was used for another request; take a new one",
+                    details={"operation_id": str(operation_id)},
+                )
+
+    async def tell_refused(self, call: Call | None, request: Request, error: Exception) -> None:
+        uuid = _readable_uuid(request.args)
+        if uuid is None or not isinstance(error, AgentError):
+            return
+        data = {"error": error_body(error), **request.caller.model_dump(exclude_none=True)}
+        method = call.method.name if call else request.method
+        if method in TABLE:
+            await self._in.journal.append(
+                [NewEvent(type=f"compute.instance.{method}.error", subject=uuid, data=data)]
+            )
+
+    def _new_operation(self, call: Call) -> NewOperation:
+        asked, request, method = call.params, call.request, call.method.name
+        if not isinstance(asked, Params):
+            raise TypeError(f"{method} has no arguments of a changing method")
+        identity = asked.idempotency_key or request.identity
+        if identity is None:
+            raise InvalidRequest.field("message_id", "is missing", "set it, or idempotency_key in args")
+        not_after = min((t for t in (asked.not_after, request.deadline) if t is not None), default=None)
+        now = datetime.now(UTC)
+        if not_after is not None and now > not_after:
+            raise Expired(f"the deadline {not_after.isoformat()} has passed; nothing was begun")
+        if method == "spawn":
+            not_after = not_after or now + SPAWN_NOT_AFTER
+        state = convert.STATES[method](asked)
+        saga = TABLE[method].saga if method in TABLE else CONTROL[method]
+        args = asked.model_dump_json(exclude={"idempotency_key", "not_after"}, context={"reveal": True})
+        return NewOperation(
+            identity=f"{request.scope}/{identity}",
+            fingerprint=self._in.journal.fingerprint(method, args.encode()),
+            method=method,
+            saga=saga.name,
+            saga_version=saga.version,
+            state=state,
+            instance_uuid=state.instance_uuid if isinstance(state, State) else None,
+            caller=request.caller,
+            address=request.address,
+            not_after=not_after,
+            if_generation=asked.if_generation,
+        )
+
+    # Reads
+
+    async def _ping(self, _: params.Ping) -> results.Pong:
+        return results.Pong(host=self._in.host, agent_version=self._in.version, observed_at=datetime.now(UTC))
+
+    async def _get_instance(self, asked: params.GetInstance) -> results.GotInstance:
+        uuid = asked.instance_uuid
+        try:
+            shown = self._show(await self._in.hypervisor.domains.get(uuid))
+        except Unavailable:
+            stale = self._in.power.last_view(uuid)
+            if stale is None:
+                raise
+            shown = self._show(stale, stale=True)
+        return results.GotInstance(observed_at=datetime.now(UTC), instance=shown)
+
+    async def _list_instances(self, asked: params.ListInstances) -> results.InstanceList:
+        try:
+            shown = [self._show(view) for view in await self._in.hypervisor.domains.list()]
+        except Unavailable:
+            shown = [self._show(view, stale=True) for view in self._in.power.last_views()]
+        chosen = tuple(
+            item
+            for item in shown
+            if asked.power_state in (None, item.power_state)
+            and asked.name in (None, item.name)
+            and asked.project_id in (None, item.owner.get("project_id"))
+        )
+        return results.InstanceList(observed_at=datetime.now(UTC), instances=chosen)
+
+    def _show(self, view: DomainView, *, stale: bool = False) -> results.InstanceView:
+        under_way = tuple(job.operation_id for job in self._in.instances.under_way(view.uuid))
+        if stale:
+            last = self._in.power.last_known(view.uuid)
+            return views.instance(view, state=PowerState.UNKNOWN, last_known=last, under_way=under_way)
+        return views.instance(view, state=view.power_state, last_known=None, under_way=under_way)
+
+    async def _get_host(self, _: params.GetHost) -> results.HostInfo:
+        return await describe_host(self._in)
+
+    async def _get_diagnostics(self, asked: params.GetDiagnostics) -> results.Diagnostics:
+        counters = await self._in.hypervisor.domains.diagnostics(asked.instance_uuid)
+        return results.Diagnostics(observed_at=datetime.now(UTC), diagnostics=counters)
+
+    async def _get_console_output(self, asked: params.GetConsoleOutput) -> results.ConsoleOutput:
+        output = await self._in.hypervisor.domains.console_output(asked.instance_uuid, asked.tail_bytes)
+        text = output.decode("utf-8", "replace")
+        return results.ConsoleOutput(observed_at=datetime.now(UTC), output=text)
+
+    async def _list_operations(self, asked: params.ListOperations) -> results.OperationList:
+        records = await self._in.journal.operations(
+            instance_uuid=asked.instance_uuid,
+            statuses=None if asked.status is None else [_status(asked.status)],
+            method=asked.method,
+            limit=asked.limit,
+            before=asked.before,
+        )
+        shown = tuple(views.operation(record, self._in.operations.doing(record.id)) for record in records)
+        return results.OperationList(observed_at=datetime.now(UTC), operations=shown)
+
+    async def _get_operation(self, asked: params.GetOperation) -> results.GotOperation:
+        record = await self._in.journal.operation(asked.operation_id)
+        shown = views.operation(record, self._in.operations.doing(record.id))
+        return results.GotOperation(observed_at=datetime.now(UTC), operation=shown)
+
+    async def _replay_events(self, asked: params.ReplayEvents) -> results.Replayed:
+        records = await self._in.journal.events_from(asked.from_sequence, asked.limit)
+        replayed = tuple(views.cloud_event(record).model_dump(mode="json") for record in records)
+        following = records[-1].sequence + 1 if records else asked.from_sequence
+        return results.Replayed(stream=self._in.journal.stream, events=replayed, next_sequence=following)
+
+    async def _plan(self, asked: params.Plan) -> results.Planned:
+        return await plan.plan(self._in.hypervisor, asked.method, asked.args)
+
+
+async def describe_host(inside: Inside) -> results.HostInfo:
+    """What `get_host` answers and `compute.host.report` carries. Raises Unavailable."""
+    view = await inside.hypervisor.host.describe()
+    return results.HostInfo(
+        observed_at=datetime.now(UTC),
+        host=inside.host,
+        agent_version=inside.version,
+        stream=inside.journal.stream,
+        **view.model_dump(exclude={"hostname"}),
+    )
+
+
+def _status(word: str) -> Status:
+    try:
+        return Status(word)
+    except ValueError:
+        known = ", ".join(Status)
+        raise InvalidRequest.field("status", f"{word!r} is no status", f"take one of {known}") from None
+
+
+def _readable_uuid(args: dict[str, Any]) -> UUID | None:
+    asked = args.get("instance_uuid")
+    if asked is None and isinstance(args.get("instance"), dict):
+        asked = args["instance"].get("uuid")
+    try:
+        return UUID(asked) if isinstance(asked, str) else None
+    except ValueError:
+        return None

@@ -1,0 +1,79 @@
+"""`plan`: what a changing method would do here. Nothing is done and nothing is journaled."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from agent.errors import InvalidRequest
+from agent.hypervisor.ports import Hypervisor
+from agent.operations import TABLE
+from agent.operations.base import Env
+from agent.operations.interfaces import AttachInterface
+from agent.operations.spawn import Spawn, check, guest
+from agent.operations.volumes import AttachVolume
+from agent.rpc import convert
+from agent.rpc.schema import METHODS, results
+from agent.rpc.validation import validate
+from agent.spec import Frozen, ImageDisk, InstanceSpec, VolumeDisk
+
+NOBODY = UUID(int=0)
+
+
+async def plan(hypervisor: Hypervisor, method: str, args: dict[str, Any]) -> results.Planned:
+    """Raises InvalidRequest as the method itself would."""
+    if method not in TABLE:
+        known = ", ".join(TABLE)
+        raise InvalidRequest.field("method", f"{method!r} can't be planned", f"take one of {known}")
+    asked = validate(METHODS[method], args)
+    state = convert.STATES[method](asked)
+    steps = TABLE[method].saga.steps
+    return results.Planned(
+        method=method,
+        steps=tuple(results.PlannedStep(name=step.name, undo=step.undo is not None) for step in steps),
+        resources=resources(state),
+        xml=await xml(hypervisor, state),
+    )
+
+
+async def xml(hypervisor: Hypervisor, state: Frozen) -> str | None:
+    """The domain, for a spawn; volumes are looked at, not connected."""
+    if not isinstance(state, Spawn):
+        return None
+    env = Env(hypervisor, progress=lambda *_: None, operation_id=NOBODY, request_id=None)
+    await check(env, state)
+    plugged = [
+        hypervisor.volumes.describe(disk.connection).model_copy(
+            update={"bus": disk.bus, "boot_index": disk.boot_index}
+        )
+        for disk in state.spec.disks
+        if isinstance(disk, VolumeDisk)
+    ]
+    return hypervisor.domains.render(guest(env, state.model_copy(update={"volumes": tuple(plugged)})))
+
+
+def resources(state: Frozen) -> dict[str, Any]:
+    """What it needs of the host."""
+    match state:
+        case Spawn():
+            return _of_spec(state.spec)
+        case AttachVolume():
+            return {"volumes": [state.connection.volume_id]}
+        case AttachInterface():
+            return {"interfaces": [_network(state.interface)]}
+    return {}
+
+
+def _of_spec(spec: InstanceSpec) -> dict[str, Any]:
+    return {
+        "vcpus": spec.vcpus,
+        "memory_mb": spec.memory_mb,
+        "disk_mb": sum(getattr(disk, "size_mb", None) or 0 for disk in spec.disks),
+        "images": [disk.image.url for disk in spec.disks if isinstance(disk, ImageDisk)],
+        "volumes": [disk.connection.volume_id for disk in spec.disks if isinstance(disk, VolumeDisk)],
+        "interfaces": [_network(interface) for interface in spec.interfaces],
+    }
+
+
+def _network(interface: Any) -> str:
+    return f"{interface.type}:{getattr(interface, 'bridge', None) or getattr(interface, 'network', '')}"
