@@ -140,6 +140,8 @@ class Journal(Group):
 
 
 class Log(Group):
+    """What is written to standard error, and how."""
+
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is written."""
     format: Literal["auto", "json", "console"] = "auto"
