@@ -1,0 +1,137 @@
+"""The mailboxes: order within an instance, independence between instances, cancelling."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+
+from agent.errors import Busy
+from agent.instances import Instances, Job
+
+A, B = uuid4(), uuid4()
+
+
+class Work:
+    """Jobs that log what happens to them and wait until they are let go."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.gates: dict[str, asyncio.Event] = {}
+        self.began: dict[str, asyncio.Event] = {}
+
+    def job(self, name: str, *, waits: bool = False, preempts: bool = False) -> Job:
+        gate = self.gates[name] = asyncio.Event()
+        began = self.began[name] = asyncio.Event()
+        if not waits:
+            gate.set()
+
+        async def run(job: Job) -> None:
+            self.log.append(f"{name} begins")
+            began.set()
+            try:
+                await gate.wait()
+            except asyncio.CancelledError:
+                self.log.append(f"{name} cancelled: {job.cancelled}")
+                if job.cancelled is None:
+                    raise
+                return
+            self.log.append(f"{name} ends")
+
+        async def withdraw(job: Job) -> None:
+            self.log.append(f"{name} withdrawn: {job.cancelled}")
+
+        return Job(operation_id=uuid4(), method=name, run=run, withdraw=withdraw, preempts=preempts)
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+async def test_jobs_on_one_instance_run_one_after_the_other_in_order(work: Work) -> None:
+    instances = Instances(max_waiting=16)
+    for name in "abc":
+        instances.submit(A, work.job(name))
+    await instances.wait_until_idle()
+    assert work.log == [f"{name} {what}" for name in "abc" for what in ("begins", "ends")]
+
+
+async def test_jobs_on_another_instance_do_not_wait(work: Work) -> None:
+    instances = Instances(max_waiting=16)
+    instances.submit(A, work.job("slow", waits=True))
+    other = work.job("other")
+    instances.submit(B, other)
+    await other.ended.wait()
+    assert "slow ends" not in work.log
+    work.gates["slow"].set()
+    await instances.wait_until_idle()
+
+
+async def test_a_full_mailbox_is_busy(work: Work) -> None:
+    instances = Instances(max_waiting=1)
+    instances.submit(A, work.job("runs", waits=True))
+    await work.began["runs"].wait()
+    instances.submit(A, work.job("waits"))
+    with pytest.raises(Busy):
+        instances.submit(A, work.job("too many"))
+    work.gates["runs"].set()
+    await instances.wait_until_idle()
+
+
+async def test_a_preempting_job_cancels_what_runs_and_goes_next(work: Work) -> None:
+    instances = Instances(max_waiting=1)
+    instances.submit(A, work.job("runs", waits=True))
+    await work.began["runs"].wait()
+    instances.submit(A, work.job("waits"))
+    instances.submit(A, work.job("destroy", preempts=True))
+    await instances.wait_until_idle()
+    assert work.log[1:3] == ["runs cancelled: destroy was asked for", "destroy begins"]
+    assert work.log[-2:] == ["waits begins", "waits ends"]
+
+
+async def test_a_cancelled_job_that_waits_never_begins(work: Work) -> None:
+    instances = Instances(max_waiting=4)
+    instances.submit(A, work.job("runs", waits=True))
+    await work.began["runs"].wait()
+    waiting = work.job("waits")
+    instances.submit(A, waiting)
+    assert await instances.cancel(waiting.operation_id, "no more")
+    work.gates["runs"].set()
+    await instances.wait_until_idle()
+    assert work.log == ["runs begins", "waits withdrawn: no more", "runs ends"]
+
+
+async def test_cancelling_returns_when_the_job_has_cleaned_up(work: Work) -> None:
+    instances = Instances(max_waiting=4)
+    job = work.job("runs", waits=True)
+    instances.submit(A, job)
+    await work.began["runs"].wait()
+    assert await instances.cancel(job.operation_id, "no more")
+    assert work.log[-1] == "runs cancelled: no more"
+    assert instances.under_way(A) == ()
+
+
+async def test_cancelling_what_is_not_here_says_so() -> None:
+    assert not await Instances(max_waiting=1).cancel(UUID(int=1), "x")
+
+
+async def test_stopping_leaves_the_reason_empty_so_that_the_job_is_resumed_later(work: Work) -> None:
+    instances = Instances(max_waiting=4)
+    instances.submit(A, work.job("runs", waits=True))
+    await work.began["runs"].wait()
+    instances.submit(A, work.job("waits"))
+    await instances.stop()
+    assert work.log == ["runs begins", "runs cancelled: None"]
+
+
+async def test_what_is_under_way_is_listed_running_first(work: Work) -> None:
+    instances = Instances(max_waiting=4)
+    first, second = work.job("first", waits=True), work.job("second")
+    instances.submit(A, first)
+    instances.submit(A, second)
+    await work.began["first"].wait()
+    assert instances.under_way(A) == (first, second)
+    work.gates["first"].set()
+    await instances.wait_until_idle()

@@ -1,0 +1,138 @@
+"""The saga runner, on a saga whose effects are names in a set."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from pydantic import BaseModel
+
+from agent.errors import Conflict, Internal, OperationStuck, TimedOut
+from agent.saga import Mark, Run, Saga, Step
+
+NAMES = ["directory", "disks", "define", "start"]
+
+
+class Made(BaseModel):
+    names: tuple[str, ...] = ()
+
+
+class Lines:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, Mark]] = []
+        self.state: BaseModel | None = None
+
+    async def write(self, step: str, mark: Mark, state: BaseModel) -> None:
+        self.lines.append((step, mark))
+        self.state = state
+
+    def marks(self) -> dict[str, Mark]:
+        return dict(self.lines)
+
+
+class Host(set[str]):
+    """What was made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+
+def saga(
+    *, fails: str = "", error: Exception | None = None, stuck: str = "", hangs: str = "", half: bool = False
+) -> Saga[Host, Made]:
+    def step(name: str) -> Step[Host, Made]:
+        async def do(host: Host, made: Made) -> Made:
+            if name != fails or half:
+                host.add(name)
+            if name == fails:
+                raise error or Conflict("no")
+            if name == hangs:
+                host.reached.set()
+                await asyncio.Event().wait()
+            return Made(names=(*made.names, name))
+
+        async def undo(host: Host, made: Made) -> None:
+            if name == stuck:
+                raise RuntimeError("held")
+            host.discard(name)
+
+        return Step(name, do, undo)
+
+    return Saga("test", Made, tuple(map(step, NAMES)))
+
+
+async def test_every_step_is_done_in_order_and_marked_before_and_after() -> None:
+    host, lines = Host(), Lines()
+    assert (await Run(saga(), host, lines, Made()).forward()).names == tuple(NAMES)
+    assert lines.lines == [(name, mark) for name in NAMES for mark in (Mark.BEGUN, Mark.DONE)]
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_failing_step_leaves_nothing_and_keeps_its_own_error(name: str, half: bool) -> None:
+    host, lines = Host(), Lines()
+    with pytest.raises(Conflict):
+        await Run(saga(fails=name, half=half), host, lines, Made()).forward()
+    assert host == set()
+
+
+async def test_a_bug_in_a_step_is_undone_and_becomes_internal() -> None:
+    host = Host()
+    with pytest.raises(Internal):
+        await Run(saga(fails="define", error=ZeroDivisionError()), host, Lines(), Made()).forward()
+    assert host == set()
+
+
+async def test_an_unknown_outcome_is_not_undone() -> None:
+    host, lines = Host(), Lines()
+    with pytest.raises(TimedOut):
+        await Run(saga(fails="define", error=TimedOut("?"), half=True), host, lines, Made()).forward()
+    assert host == {"directory", "disks", "define"}
+    assert lines.marks()["define"] is Mark.BEGUN
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_stop_in_any_step_can_be_undone_later_from_the_marks(name: str) -> None:
+    host, lines = Host(), Lines()
+    run = asyncio.create_task(Run(saga(hangs=name), host, lines, Made()).forward())
+    await host.reached.wait()
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert name in host
+    assert isinstance(lines.state, Made)
+    await Run(saga(), host, lines, lines.state, lines.marks()).backward()
+    assert host == set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_stop_in_any_step_can_be_gone_on_with_from_the_marks(name: str) -> None:
+    host, lines = Host(), Lines()
+    run = asyncio.create_task(Run(saga(hangs=name), host, lines, Made()).forward())
+    await host.reached.wait()
+    run.cancel()
+    await asyncio.wait([run])
+    assert isinstance(lines.state, Made)
+    again = Run(saga(), host, lines, lines.state, lines.marks())
+    assert (await again.forward()).names == tuple(NAMES)
+    assert host == set(NAMES)
+
+
+async def test_an_undo_that_fails_stops_there_and_says_where() -> None:
+    host, lines = Host(), Lines()
+    with pytest.raises(OperationStuck, match="disks") as stuck:
+        await Run(saga(fails="start", stuck="disks"), host, lines, Made()).forward()
+    assert stuck.value.details == {"step": "disks"}
+    assert host == {"directory", "disks"}
+    assert lines.lines[-1] == ("disks", Mark.STUCK)
+
+
+async def test_a_stuck_undo_can_be_tried_again() -> None:
+    host, lines = Host(), Lines()
+    with pytest.raises(OperationStuck):
+        await Run(saga(fails="start", stuck="disks"), host, lines, Made()).forward()
+    await Run(saga(), host, lines, Made(), lines.marks()).backward()
+    assert host == set()
