@@ -1,0 +1,37 @@
+"""What the pure builders must know about this host. `connection` finds it out, `domain` and `limits` read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from agent.spec import Frozen
+
+
+class HostFacts(Frozen):
+    """This host, and where one instance lives on it.
+
+    `direct_io`: files in the instance's directory can be opened with O_DIRECT. `console_log` is made by
+    libvirt (virtlogd), `console_socket` by QEMU.
+    """
+
+    virt_type: Literal["kvm", "qemu"]
+    emulator: Path
+    instance_dir: Path
+    arch: str = "x86_64"
+    machines: frozenset[str] = frozenset({"q35", "pc"})
+    uefi: bool = True
+    direct_io: bool = False
+    vnc_listen: str = "127.0.0.1"
+    smbios_manufacturer: str = "compute-agent"
+    smbios_product: str = "Virtual Machine"
+    smbios_version: str = "1"
+    agent_version: str | None = None
+
+    @property
+    def console_log(self) -> Path:
+        return self.instance_dir / "console.log"
+
+    @property
+    def console_socket(self) -> Path:
+        return self.instance_dir / "console.sock"

@@ -1,0 +1,120 @@
+"""What the agent writes about an instance into its domain, so that libvirt remembers it for us.
+
+A domain with this element is ours; one without is never touched. It survives the loss of the journal: the
+generation, who owns the instance, which request made it, and its spec with secrets masked. `domain` writes
+it, `connection` reads it with `parse` and restamps it with `restamp`.
+
+Inside the domain the element stands under <metadata> in our namespace. libvirt's setMetadata and
+getMetadata want and give it without: it names the namespace by their `uri` and `key` arguments, which are
+`NAMESPACE.uri` and `NAMESPACE.prefix` (https://libvirt.org/html/libvirt-libvirt-domain.html,
+virDomainSetMetadata).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from lxml import etree
+from pydantic import ValidationError
+
+from agent.hypervisor import xml
+from agent.hypervisor.ports import Guest
+from agent.hypervisor.xml import At, Element, Namespace
+from agent.spec import InstanceSpec
+
+NAMESPACE = Namespace("agent", "urn:compute-agent:instance:1")
+
+
+class FixedDisk(Element):
+    """A disk the agent made, which lives and dies with the instance. All others may be detached."""
+
+    tag: ClassVar[str] = "disk"
+    namespace: ClassVar[Namespace | None] = NAMESPACE
+
+    id: Annotated[str, At("@id")]
+
+
+class Metadata(Element):
+    """`spec_json` is an InstanceSpec as JSON, secrets as stars; `spec()` reads it."""
+
+    tag: ClassVar[str] = "instance"
+    namespace: ClassVar[Namespace | None] = NAMESPACE
+
+    version: Annotated[str | None, At("@version")] = None
+    generation: Annotated[int, At("generation")] = 0
+    request_id: Annotated[str | None, At("request_id")] = None
+    operation_id: Annotated[str | None, At("operation_id")] = None
+    project_id: Annotated[str | None, At("owner/@project")] = None
+    user_id: Annotated[str | None, At("owner/@user")] = None
+    fixed_disks: Annotated[tuple[FixedDisk, ...], At("disks")] = ()
+    spec_json: Annotated[str | None, At("spec")] = None
+
+    def spec(self) -> InstanceSpec | None:
+        """None when it was written by an agent whose specs this one can't read."""
+        try:
+            return InstanceSpec.model_validate_json(self.spec_json or "")
+        except ValidationError:
+            return None
+
+    def bare(self) -> str:
+        """The element as setMetadata wants it: without its namespace."""
+        node = self.to_node()
+        for part in node.iter(etree.Element):
+            part.tag = etree.QName(part).localname
+        etree.cleanup_namespaces(node)
+        return xml.render(node)
+
+
+def describe(guest: Guest, version: str | None) -> Metadata:
+    """What to write about `guest`; `version` is this agent's."""
+    spec = guest.spec
+    return Metadata(
+        version=version,
+        generation=guest.generation,
+        request_id=_writable(guest.request_id),
+        operation_id=_writable(guest.operation_id),
+        project_id=spec.owner.project_id,
+        user_id=spec.owner.user_id,
+        fixed_disks=tuple(FixedDisk(id=disk.id) for disk in guest.disks if not disk.removable),
+        # ASCII, because a JSON string may hold characters that XML can't.
+        spec_json=spec.model_dump_json(ensure_ascii=True),
+    )
+
+
+def parse(text: str) -> Metadata | None:
+    """Ours from a domain's XML, or from what getMetadata gave. None: the domain isn't ours.
+
+    A domain that carries our element is ours even when the element can't be read: generation 0, no spec.
+    Raises BadXml.
+    """
+    node = _find(xml.parse(text))
+    if node is None:
+        return None
+    try:
+        return Metadata.from_node(node)
+    except ValueError:
+        return Metadata()
+
+
+def restamp(text: str, generation: int, request_id: str | None) -> str:
+    """getMetadata's text with another generation and request, for setMetadata. Raises BadXml."""
+    known = parse(text)
+    if known is None:
+        raise xml.BadXml("this isn't the agent's metadata")
+    changed = {"generation": generation, "request_id": _writable(request_id)}
+    return known.model_copy(update=changed).bare()
+
+
+def _find(root: xml.Node) -> xml.Node | None:
+    if root.tag == Metadata.tag:  # getMetadata took the namespace off
+        for part in root.iter(etree.Element):
+            part.tag = Metadata.qualify(etree.QName(part).localname)
+        return root
+    if root.tag == Metadata.qualify(Metadata.tag):
+        return root
+    return root.find(f"metadata/{Metadata.qualify(Metadata.tag)}")
+
+
+def _writable(text: str | None) -> str | None:
+    """Identifiers come from strangers and are for tracing only: what XML can't hold becomes a �."""
+    return text if text is None else xml.legal(text)
