@@ -63,7 +63,7 @@ class Keeper:
             "programs": {name: asdict(program) for name, program in programs.items()},
         }
         (self._directory / "keeper.json").write_text(json.dumps(plan))
-        unshare = ["unshare", "--mount", "--propagation", "private"] if private_mounts else []
+        unshare = ["unshare", "--mount", "--propagation", _propagation()] if private_mounts else []
         with (self._directory / "keeper.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [*unshare, sys.executable, "-I", "-S", str(KEEPER), str(self._directory)],
@@ -73,7 +73,11 @@ class Keeper:
                 start_new_session=True,  # Ctrl-C is for the tests; they end the daemons in their own order
             )
         process = self._process
-        wait_until(self._answers, "the keeper", 10, alive=lambda: process.poll() is None, log=self.log)
+        try:
+            wait_until(self._answers, "the keeper", 10, alive=lambda: process.poll() is None, log=self.log)
+        except RigError:
+            self.end()
+            raise
 
     @property
     def log(self) -> Path:
@@ -111,7 +115,7 @@ class Keeper:
             self._ask(do="end")
         if self._process is not None:
             if self._process.stdin is not None:
-                self._process.stdin.close()
+                self._process.stdin.close()  # the lifeline
             self._process.wait(timeout=15)
             self._process = None
 
@@ -137,6 +141,16 @@ class Keeper:
             raise RigError(f"the keeper of {self._directory}: {answer['error']}")
         assert isinstance(answer, dict)
         return answer
+
+
+def _propagation() -> str:
+    """What `unshare` does about mounts being handed on to other namespaces: stops it.
+
+    Except in a chroot, whose root is no mount point that could be told so; there it is as whoever made the
+    chroot has set it.
+    """
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    return "private" if any(mount.split()[4] == "/" for mount in mounts) else "unchanged"
 
 
 def wait_until(
