@@ -1,0 +1,263 @@
+"""The composition root: settings become objects, the objects run until SIGTERM. The only place that wires.
+
+    lock -> journal -> hypervisor -> operations -> desk -> publisher, consumer
+
+Start: serve at once. What an earlier run left unfinished is submitted before the first new command, so that
+order on an instance is kept. Stop: no new commands, short work ends, long work stays in the journal for the
+next start, answers and events are sent, and the rest waits in the outbox.
+
+A side task that dies stops the daemon: half an agent is worse than none, and systemd starts a whole one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from agent.errors import AgentError
+from agent.hypervisor.ports import Hypervisor
+from agent.instances import Instances
+from agent.journal import Journal
+from agent.journal.lock import StateDirLock
+from agent.journal.records import NewEvent
+from agent.journal.refusal import StartRefused
+from agent.journal.sealing import KeyFile
+from agent.notify import notify, watchdog_interval
+from agent.operations.control import CONTROL
+from agent.operations.runner import Limits, Operations, Told
+from agent.power import Cause, PowerStates
+from agent.rpc.consumer import Consumer
+from agent.rpc.events import Publisher
+from agent.rpc.handlers import Handlers, Inside, describe_host
+from agent.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+DRAIN_S = 20.0
+"""Seconds that work under way has to end after SIGTERM; what hasn't is resumed at the next start."""
+PRUNE_S = 600.0
+"""Seconds between two looks for what the journal needs no more."""
+
+
+def agent_version() -> str:
+    try:
+        return version("compute-agent")
+    except PackageNotFoundError:
+        return "unpackaged"
+
+
+async def make_hypervisor(settings: Settings) -> Hypervisor:
+    """The driver that the settings name. Each is imported only when it is used."""
+    if settings.hypervisor.driver == "fake":
+        from agent.hypervisor.fake.driver import fake_driver
+
+        return fake_driver(
+            settings.state_dir,
+            hostname=settings.host,
+            allowed_directories=settings.storage.allowed_directories,
+            call_timeout=settings.hypervisor.long_timeout_s,
+            detach_timeout=settings.hypervisor.detach_timeout_s,
+        )
+    from agent.hypervisor.libvirt_driver import libvirt_driver
+
+    return await libvirt_driver(settings)
+
+
+class Service:
+    """One agent. `run` returns when `stop` was called and all is put away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Raises StartRefused when it can't begin; ExceptionGroup when a side task died."""
+        async with AsyncExitStack() as stack:
+            self._make_state_dir()
+            stack.enter_context(StateDirLock(self._settings.state_dir, self._settings.host))
+            self.journal = await self._open_journal()
+            stack.push_async_callback(self.journal.close)
+            await self._wire()
+            async with asyncio.TaskGroup() as side:
+                tasks = [side.create_task(work(), name=name) for name, work in self._side_tasks()]
+                await self._serve()
+                for task in tasks:
+                    task.cancel()
+
+    def _make_state_dir(self) -> None:
+        """Others may pass through (QEMU runs as another user) but not look in."""
+        try:
+            self._settings.state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        except OSError as failure:
+            raise StartRefused(
+                f"state_dir {self._settings.state_dir} can't be made: {failure.strerror}"
+            ) from failure
+
+    async def _open_journal(self) -> Journal:
+        state_dir: Path = self._settings.state_dir
+        key = KeyFile.load_or_create(state_dir / "journal.key")
+        limit = self._settings.journal.outbox_limit
+        return await Journal.open(state_dir / "journal.db", key, host=self._settings.host, outbox_limit=limit)
+
+    async def _wire(self) -> None:
+        settings = self._settings
+        self.hypervisor = await make_hypervisor(settings)
+        self.instances = Instances(settings.operations.max_waiting_per_instance)
+        self.power = PowerStates(self.journal, self._cause)
+        limits = Limits(
+            spawn_timeout_s=settings.operations.spawn_timeout_s,
+            operation_timeout_s=settings.operations.operation_timeout_s,
+            max_pending=settings.operations.max_pending,
+        )
+        self.operations = Operations(
+            self.journal, self.hypervisor, self.instances, limits, self._tell_progress, CONTROL
+        )
+        self.inside = Inside(
+            host=settings.host,
+            version=agent_version(),
+            journal=self.journal,
+            hypervisor=self.hypervisor,
+            instances=self.instances,
+            operations=self.operations,
+            power=self.power,
+        )
+        self.publisher = Publisher(settings, self.journal)
+        self.consumer = Consumer(settings, Handlers(self.inside), self.publisher)
+
+    def _side_tasks(self) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
+        return [
+            ("hypervisor", self.hypervisor.run),
+            ("power", self._follow_power),
+            ("publisher", self.publisher.run),
+            ("consumer", self.consumer.run),
+            ("report", self._report),
+            ("prune", self._prune),
+            ("watchdog", self._feed_watchdog),
+        ]
+
+    async def _serve(self) -> None:
+        log.info("agent.starting", host=self._settings.host, driver=self._settings.hypervisor.driver)
+        await self.journal.append([self._host_event("started")])
+        recovered = await self.operations.recover()
+        if recovered:
+            log.info("agent.recovering", operations=recovered)
+        ready = asyncio.create_task(self.consumer.consuming.wait())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([ready, stopping], return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if not self._stopping.is_set():
+            notify("READY=1", f"STATUS=Serving as {self._settings.host}")
+            log.info("agent.ready", host=self._settings.host)
+        await stopping
+        await self._drain()
+
+    async def _drain(self) -> None:
+        notify("STOPPING=1", "STATUS=Finishing work")
+        log.info("agent.stopping")
+        await self.consumer.stop_consuming()
+        await self.journal.append([self._host_event("stopping")])
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await self.instances.wait_until_idle()
+        except TimeoutError:
+            log.info("agent.stopping.with_work_left")
+        await self.operations.stop()
+        await self.publisher.flush(timeout=5.0)
+        await self.consumer.close()
+        await self.publisher.close()
+        log.info("agent.stopped")
+
+    def _host_event(self, what: str) -> NewEvent:
+        data = {"host": self._settings.host, "agent_version": agent_version()}
+        return NewEvent(type=f"compute.host.{what}", subject=None, data=data)
+
+    def _cause(self, uuid: UUID) -> Cause | None:
+        jobs = self.instances.under_way(uuid)
+        return Cause(jobs[0].method, jobs[0].request_id) if jobs else None
+
+    def _tell_progress(self, told: Told) -> None:
+        record = told.record
+        data = {
+            "operation_id": str(record.id),
+            "method": record.method,
+            "request_id": record.caller.request_id,
+            "doing": told.what,
+            "progress": told.progress,
+        }
+        self.publisher.tell("compute.operation.progress", record.instance_uuid, data)
+
+    async def _follow_power(self) -> None:
+        await self.power.load()
+        await self.power.follow(self.hypervisor.observations())
+
+    async def _report(self) -> None:
+        while True:
+            try:
+                info = await describe_host(self.inside)
+            except AgentError as error:
+                log.warning("report.failed", error=error.message)
+            else:
+                self.publisher.tell("compute.host.report", None, info.model_dump(mode="json"))
+            await asyncio.sleep(self._settings.report_interval_s)
+
+    async def _prune(self) -> None:
+        kept = self._settings.journal
+        while True:
+            await asyncio.sleep(PRUNE_S)
+            try:
+                await self.journal.prune(timedelta(seconds=kept.retention_s), kept.max_operations, kept.max_events)
+            except AgentError as error:
+                log.warning("prune.failed", error=error.message)
+
+    async def _feed_watchdog(self) -> None:
+        """Fed from the loop, so that a stuck loop is noticed; a dead broker never stops the feeding."""
+        interval = watchdog_interval()
+        if interval is None:
+            return
+        while True:
+            notify("WATCHDOG=1")
+            await asyncio.sleep(interval)
+
+
+async def serve(settings: Settings) -> None:
+    """Run one agent until SIGTERM or SIGINT."""
+    service = Service(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, service.stop)
+    began = datetime.now(UTC)
+    try:
+        await service.run()
+    finally:
+        log.info("agent.gone", up_s=round((datetime.now(UTC) - began).total_seconds(), 1))
+
+
+def run_daemon(settings: Settings) -> int:
+    """The exit status: 0 after a stop on request, 1 when it could not begin, 70 when a part of it died."""
+    import uvloop
+
+    from agent.logs import configure
+
+    configure(settings.log.level, settings.log.format)
+    try:
+        uvloop.run(serve(settings))
+    except StartRefused as refusal:
+        print(f"compute-agent: {refusal}", file=sys.stderr)
+        return 1
+    except ExceptionGroup as group:
+        log.exception("agent.died", exc_info=group)
+        return 70
+    return 0

@@ -1,0 +1,120 @@
+"""What observations become: one event for each real change, none for what was known."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from agent.hypervisor.ports import DomainView, Kind, Observation
+from agent.journal import Journal
+from agent.journal.sealing import KeyFile
+from agent.power import Cause, PowerStates
+from agent.spec import PowerState
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    key = KeyFile.load_or_create(tmp_path / "key")
+    opened = await Journal.open(tmp_path / "journal.db", key, host="h1")
+    yield opened
+    await opened.close()
+
+
+def view(uuid: UUID, state: PowerState) -> DomainView:
+    return DomainView(
+        uuid=uuid, name="vm", power_state=state, reason="booted", generation=1, request_id=None, spec=None
+    )
+
+
+def listing(*views: DomainView) -> Observation:
+    return Observation(Kind.LISTING, NOW, domains=views)
+
+
+def power(uuid: UUID, state: PowerState, reason: str = "x") -> Observation:
+    return Observation(Kind.POWER, NOW, uuid=uuid, state=state, reason=reason)
+
+
+async def follow(states: PowerStates, *seen: Observation) -> None:
+    async def all_of_it() -> AsyncIterator[Observation]:
+        for one in seen:
+            yield one
+
+    await states.follow(all_of_it())
+
+
+async def told(journal: Journal) -> list[tuple[str, str, str]]:
+    events = await journal.events_from(1, 100)
+    return [(event.data["old"], event.data["new"], event.data["observed"]) for event in events]
+
+
+async def test_a_change_is_told_once_with_old_new_and_reason(journal: Journal) -> None:
+    uuid = uuid4()
+    states = PowerStates(journal, lambda _: None)
+    await follow(states, listing(), power(uuid, PowerState.RUNNING, "booted"), power(uuid, PowerState.RUNNING))
+    [event] = await journal.events_from(1, 10)
+    assert event.type == "compute.instance.power_state"
+    assert event.subject == uuid
+    assert (event.data["old"], event.data["new"], event.data["reason"]) == ("nostate", "running", "booted")
+    assert (event.data["old_code"], event.data["new_code"]) == (0, 1)
+
+
+async def test_what_changed_while_the_agent_was_away_is_told_as_found_later(journal: Journal) -> None:
+    uuid = uuid4()
+    before = PowerStates(journal, lambda _: None)
+    await follow(before, listing(), power(uuid, PowerState.RUNNING))
+    after = PowerStates(journal, lambda _: None)
+    await after.load()
+    await follow(after, listing(view(uuid, PowerState.CRASHED)))
+    assert (await told(journal))[-1] == ("running", "crashed", "resync")
+
+
+async def test_what_did_not_change_while_the_agent_was_away_is_not_told_again(journal: Journal) -> None:
+    uuid = uuid4()
+    await follow(PowerStates(journal, lambda _: None), listing(), power(uuid, PowerState.RUNNING))
+    after = PowerStates(journal, lambda _: None)
+    await after.load()
+    await follow(after, listing(view(uuid, PowerState.RUNNING)))
+    assert len(await told(journal)) == 1
+
+
+async def test_a_spontaneous_change_is_a_generation_of_its_own(journal: Journal) -> None:
+    uuid = uuid4()
+    await journal.bump(uuid)
+    await follow(PowerStates(journal, lambda _: None), listing(), power(uuid, PowerState.RUNNING))
+    assert await journal.generation(uuid) == 2
+    [event] = await journal.events_from(1, 10)
+    assert event.data["generation"] == 2
+
+
+async def test_a_change_by_an_operation_names_its_request_and_has_its_generation(journal: Journal) -> None:
+    uuid = uuid4()
+    await journal.bump(uuid)
+    states = PowerStates(journal, lambda _: Cause("start", "req-7"))
+    await follow(states, listing(), power(uuid, PowerState.RUNNING))
+    [event] = await journal.events_from(1, 10)
+    assert (event.data["request_id"], event.data["generation"]) == ("req-7", 1)
+    assert await journal.generation(uuid) == 1
+
+
+async def test_a_domain_that_is_gone_is_forgotten_so_that_its_uuid_begins_anew(journal: Journal) -> None:
+    uuid = uuid4()
+    states = PowerStates(journal, lambda _: None)
+    gone = Observation(Kind.GONE, NOW, uuid=uuid)
+    await follow(states, listing(), power(uuid, PowerState.SHUTDOWN), gone, power(uuid, PowerState.RUNNING))
+    assert (await told(journal))[-1] == ("nostate", "running", "live")
+    assert states.last_known(uuid) is PowerState.RUNNING
+
+
+async def test_while_the_hypervisor_is_lost_the_last_state_stays_readable(journal: Journal) -> None:
+    uuid = uuid4()
+    states = PowerStates(journal, lambda _: None)
+    await follow(states, listing(view(uuid, PowerState.RUNNING)), Observation(Kind.LOST, NOW))
+    assert not states.reachable
+    assert states.last_known(uuid) is PowerState.RUNNING
+    assert states.last_view(uuid) is not None
