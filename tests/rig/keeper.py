@@ -176,8 +176,20 @@ def main(directory: str) -> None:
     os.chdir(directory)
     with open("keeper.json") as file:
         plan = json.load(file)
-    for command in plan["prepare"]:
-        subprocess.run(command, check=True)
+    try:
+        for command in plan["prepare"]:
+            subprocess.run(command, check=True)
+        asked = keep(plan)
+    finally:
+        for command in plan["finally"]:
+            subprocess.run(command, check=False)
+    if asked:
+        asked.sendall(b"{}\n")
+        asked.close()
+
+
+def keep(plan: dict[str, Any]) -> socket.socket | None:
+    """Runs the programs as told; returns, when all have ended, the connection that waits to hear of it."""
     programs = Programs(plan["programs"])
     with contextlib.suppress(FileNotFoundError):
         os.unlink("keeper.sock")
@@ -186,12 +198,8 @@ def main(directory: str) -> None:
         listener.listen()
         asked = serve(programs, listener, lifeline=plan["lifeline"])
         programs.end()
-        for command in plan["finally"]:
-            subprocess.run(command, check=False)
         os.unlink("keeper.sock")
-        if asked:
-            asked.sendall(b"{}\n")
-            asked.close()
+        return asked
 
 
 if __name__ == "__main__":

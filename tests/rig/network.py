@@ -74,6 +74,11 @@ class Network:
     def _veth(self) -> str:
         return f"rigv-{tag(self._directory)}"
 
+    @property
+    def _inside(self) -> str:
+        # Not `ip netns exec`, which wants to mount things anew for the command and can't in a chroot.
+        return f"nsenter --net=/run/netns/{self.bridge}"
+
     def _make(self) -> list[str]:
         # addrgenmode none: without an address of its own the box can't be reached from the bridge.
         commands = [
@@ -87,9 +92,9 @@ class Network:
                 f"ip netns add {self.bridge}",
                 f"ip link add {self._veth} type veth peer name eth0 netns {self.bridge}",
                 f"ip link set {self._veth} addrgenmode none master {self.bridge} up",
-                f"ip -n {self.bridge} link set lo up",
-                f"ip -n {self.bridge} link set eth0 up",
-                f"ip -n {self.bridge} address add {gateway} dev eth0",
+                f"{self._inside} ip link set lo up",
+                f"{self._inside} ip link set eth0 up",
+                f"{self._inside} ip address add {gateway} dev eth0",
             ]
         return commands
 
@@ -103,7 +108,7 @@ class Network:
     def _dnsmasq(self) -> Program:
         # DHCP alone (--port=0), nothing of this box's own configuration, and no router: there is no way out.
         argv = [
-            *("ip", "netns", "exec", self.bridge),
+            *self._inside.split(),
             *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--log-dhcp"),
             *("--user=root", "--pid-file=", "--port=0", "--interface=eth0", "--bind-interfaces"),
             *("--dhcp-authoritative", "--dhcp-option=option:router", f"--dhcp-leasefile={self.leases}"),
