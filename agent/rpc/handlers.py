@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from agent.errors import AgentError, Conflict, Expired, InvalidRequest, Unavailable
+from agent.errors import AgentError, Conflict, InvalidRequest, Unavailable
 from agent.hypervisor.ports import DomainView, Hypervisor
 from agent.instances import Instances
 from agent.journal import Journal
@@ -114,11 +114,10 @@ class Handlers:
         if identity is None:
             raise InvalidRequest.field("message_id", "is missing", "set it, or idempotency_key in args")
         not_after = min((t for t in (asked.not_after, request.deadline) if t is not None), default=None)
-        now = datetime.now(UTC)
-        if not_after is not None and now > not_after:
-            raise Expired(f"the deadline {not_after.isoformat()} has passed; nothing was begun")
+        # A deadline that has passed is refused at the operation's turn, not here: this may be a repeat of a
+        # request that was done in time, and then it gets that answer.
         if method == "spawn":
-            not_after = not_after or now + SPAWN_NOT_AFTER
+            not_after = not_after or datetime.now(UTC) + SPAWN_NOT_AFTER
         state = convert.STATES[method](asked)
         saga = TABLE[method].saga if method in TABLE else CONTROL[method]
         args = asked.model_dump_json(exclude={"idempotency_key", "not_after"}, context={"reveal": True})

@@ -1,0 +1,102 @@
+"""A real `compute-agent` process, as systemd would run it: readiness by sd_notify, stop by SIGTERM."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+
+class Daemon:
+    """`with Daemon(...)`: ready on entry, gone on exit whatever happened."""
+
+    def __init__(self, directory: Path, host: str, environment: Mapping[str, str]) -> None:
+        self.directory = directory
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o755)
+        self.host = host
+        self.state_dir = directory / "state"
+        self.log = directory / "agent.log"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("COMPUTE_AGENT_")},
+            "COMPUTE_AGENT_CONFIG": str(directory / "agent.toml"),
+            "COMPUTE_AGENT_HOST": host,
+            "COMPUTE_AGENT_STATE_DIR": str(self.state_dir),
+            "PYTHONWARNINGS": "error::ResourceWarning",
+            **environment,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, wait: float = 60.0) -> None:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        address = self.directory / "notify"
+        address.unlink(missing_ok=True)
+        with listener:
+            listener.bind(str(address))
+            listener.settimeout(0.5)
+            with self.log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "agent"],
+                    env={**self._environment, "NOTIFY_SOCKET": str(address)},
+                    stdout=log,
+                    stderr=log,
+                    stdin=subprocess.DEVNULL,
+                )
+            end = time.monotonic() + wait
+            while time.monotonic() < end:
+                if self._process.poll() is not None:
+                    raise RuntimeError(f"the agent ended with {self._process.returncode}:\n{self.tail()}")
+                try:
+                    if b"READY=1" in listener.recv(4096):
+                        return
+                except TimeoutError:
+                    continue
+        self.kill()
+        raise RuntimeError(f"the agent isn't ready after {wait} s:\n{self.tail()}")
+
+    def stop(self, wait: float = 60.0) -> int:
+        """SIGTERM, as `systemctl stop`; the exit status."""
+        return self._end(signal.SIGTERM, wait)
+
+    def kill(self) -> None:
+        self._end(signal.SIGKILL, 10)
+
+    def tail(self, lines: int = 40) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log, one object a line; a line that isn't JSON is an error of its own."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.strip()]
+
+    def _end(self, number: signal.Signals, wait: float) -> int:
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        try:
+            status = self._process.wait(wait)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)
+            raise
+        self._process = None
+        return status
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
