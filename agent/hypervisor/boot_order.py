@@ -9,10 +9,8 @@ spec.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
-from agent.errors import InvalidRequest
 from agent.spec import AnyDisk
 
 BOOTABLE = frozenset({"image", "volume"})
@@ -25,15 +23,3 @@ def boot_indexes(disks: Sequence[AnyDisk]) -> dict[str, int]:
         return asked
     first = next((disk.id for disk in disks if disk.kind in BOOTABLE), None)
     return {} if first is None else {first: 1}
-
-
-def check_boot_indexes(disks: Sequence[AnyDisk]) -> None:
-    """Raises InvalidRequest when two disks ask for the same place."""
-    asked = Counter(disk.boot_index for disk in disks if disk.boot_index is not None)
-    for place, disk in enumerate(disks):
-        if disk.boot_index is not None and asked[disk.boot_index] > 1:
-            raise InvalidRequest.field(
-                f"instance.disks[{place}].boot_index",
-                f"{disk.boot_index} is asked for by several disks",
-                "give each its own",
-            )

@@ -14,7 +14,8 @@ from uuid import UUID
 import structlog
 
 from agent.errors import InvalidRequest
-from agent.hypervisor.network.taps import NET, remove_tap, tap_name
+from agent.hypervisor.network.taps import NET, remove_tap
+from agent.hypervisor.targets import tap_name
 from agent.spec import AnyInterface, BridgeInterface, NetworkInterface, UserInterface
 
 log = structlog.get_logger(__name__)
@@ -40,7 +41,7 @@ class HostNics:
     async def unplug(self, uuid: UUID, interface: AnyInterface) -> None:
         """A tap that can't be removed is told in the log and left: it harms nobody but a guest that gets the
         same port again, while an error here would keep the instance from ever being gone."""
-        if not isinstance(interface, BridgeInterface | NetworkInterface):
+        if not isinstance(interface, BridgeInterface):  # the others' taps libvirt names as it likes
             return
         tap = tap_name(interface.port_id)
         try:

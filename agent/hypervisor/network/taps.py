@@ -1,4 +1,4 @@
-"""Taps: their names, and removing one that was left behind.
+"""Removing a tap that was left behind.
 
 libvirt makes a guest's tap and the kernel removes it with the guest's process. Only a *persistent* tap can
 stay, and then no new guest could have its name.
@@ -26,12 +26,6 @@ IN_USE = frozenset({errno.EBUSY})
 
 NET = Path("/sys/class/net")
 TUN = Path("/dev/net/tun")
-NAME_LENGTH = 14  # nova's; the kernel's limit is 15
-
-
-def tap_name(port_id: str) -> str:
-    """The host's name for a port's tap."""
-    return f"tap{port_id}"[:NAME_LENGTH]
 
 
 def remove_tap(name: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agent.errors import InvalidRequest
-from agent.hypervisor.boot_order import check_boot_indexes
 from agent.hypervisor.storage import config_drive
 from agent.hypervisor.storage.filesystems import check_label
 from agent.hypervisor.storage.layout import CONFIG_DRIVE, SAFE_ID
@@ -21,7 +20,6 @@ from agent.spec import AnyDisk, EphemeralDisk, ImageDisk, InstanceSpec, VolumeDi
 def check(spec: InstanceSpec, allowed: AllowedPaths) -> None:
     """Raises InvalidRequest naming the field. Blocking: it looks at files."""
     check_ids(spec)
-    check_boot_indexes(spec.disks)
     for place, disk in enumerate(spec.disks):
         _check_disk(disk, f"instance.disks[{place}]", allowed)
     if spec.config_drive is not None:

@@ -63,15 +63,10 @@ class HostVolumes:
     async def connect(self, connection: VolumeConnection) -> PluggedDisk:
         with faults_as_errors("reaching the volume"):
             backing, cache = await self._finders[type(connection.target)](connection.target)
-        return PluggedDisk(
-            id=connection.volume_id,
-            bus=DiskBus.VIRTIO,
-            backing=backing,
-            serial=connection.volume_id,
-            cache=cache,
-            readonly=connection.access_mode == "ro",
-            removable=True,
-        )
+        return _plugged(connection, backing, cache)
+
+    def describe(self, connection: VolumeConnection) -> PluggedDisk:
+        return _plugged(connection, _backing(connection.target), None)
 
     async def disconnect(self, connection: VolumeConnection) -> None:
         """Nothing of these kinds is left on the host."""
@@ -96,12 +91,11 @@ class HostVolumes:
 
     async def _find_server(self, target: NbdVolume) -> Found:
         _check_address(target)
-        socket = target.socket
-        if socket is not None:
-            socket = await in_thread(self._allowed.resolve, socket, f"{DATA}.socket")
-        await self._greet(target.model_copy(update={"socket": socket}))
-        backing = NbdBacking(host=target.host, port=target.port, socket=socket, export=target.export)
-        return backing, "writeback"
+        if target.socket is not None:
+            socket = await in_thread(self._allowed.resolve, target.socket, f"{DATA}.socket")
+            target = target.model_copy(update={"socket": socket})
+        await self._greet(target)
+        return _backing(target), "writeback"
 
     async def _greet(self, target: NbdVolume) -> None:
         seconds = remaining(self._nbd_timeout_s)
@@ -114,6 +108,28 @@ class HostVolumes:
             raise Unavailable(f"no NBD server at {_address(target)} ({type(error).__name__})") from None
         if greeting != GREETING:
             raise InvalidRequest.field(DATA, "what answers there isn't an NBD server", "name an NBD server")
+
+
+def _plugged(connection: VolumeConnection, backing: Backing, cache: Cache | None) -> PluggedDisk:
+    return PluggedDisk(
+        id=connection.volume_id,
+        bus=DiskBus.VIRTIO,
+        backing=backing,
+        serial=connection.volume_id,
+        cache=cache,
+        readonly=connection.access_mode == "ro",
+        removable=True,
+    )
+
+
+def _backing(target: LocalVolume | FileVolume | NbdVolume) -> Backing:
+    match target:
+        case LocalVolume(device_path=path):
+            return BlockBacking(path=path)
+        case FileVolume(path=path, format=format):
+            return FileBacking(path=path, format=format)
+        case NbdVolume(host=host, port=port, socket=socket, export=export):
+            return NbdBacking(host=host, port=port, socket=socket, export=export)
 
 
 def _check_address(target: NbdVolume) -> None:
