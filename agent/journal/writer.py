@@ -161,7 +161,7 @@ def _read(db: apsw.Connection, job: _Job) -> _Outcome:
         return _Outcome(job, error=_told(failure))
 
 
-def _commit(db: apsw.Connection, jobs: list[_Job]) -> list[_Outcome]:
+def _commit(db: apsw.Connection, jobs: list[_Job], *, first: bool = True) -> list[_Outcome]:
     if not jobs:
         return []
     try:
@@ -170,11 +170,22 @@ def _commit(db: apsw.Connection, jobs: list[_Job]) -> list[_Outcome]:
         db.execute("COMMIT")
     except apsw.Error as failure:
         _roll_back(db)
-        if len(jobs) == 1:
-            return [_Outcome(jobs[0], error=_told(failure))]
-        # One of them may be too big for the room that is left: the others needn't fail with it.
-        return [outcome for job in jobs for outcome in _commit(db, [job])]
+        if len(jobs) > 1:
+            # One of them may be too big for the room that is left: the others needn't fail with it.
+            return [outcome for job in jobs for outcome in _commit(db, [job])]
+        if first and isinstance(failure, apsw.FullError) and _room_made(db):
+            return _commit(db, jobs, first=False)
+        return [_Outcome(jobs[0], error=_told(failure))]
     return outcomes
+
+
+def _room_made(db: apsw.Connection) -> bool:
+    """On a full disk the write-ahead log can't grow; emptied into the database, it is used from its start."""
+    try:
+        busy = db.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()[0][0]
+    except apsw.Error:
+        return False
+    return not busy
 
 
 def _attempt(db: apsw.Connection, job: _Job) -> _Outcome:

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agent.errors import NotFound
+from agent.journal import Accepted, Answer, Journal, Status
+from agent.saga import Mark
+from tests.unit.journal.samples import Clock, State, accepted, event, reading, request
+
+WEEK = timedelta(days=7)
+OK = Answer(result={})
+
+
+async def ended(journal: Journal, identity: str, status: Status = Status.SUCCEEDED) -> None:
+    record = await accepted(journal, identity, address=None)
+    await journal.write_step(record.id, "one", Mark.BEGUN, State())
+    await journal.finish(record.id, status, OK, [], {})
+
+
+async def names(journal: Journal) -> list[str]:
+    return [record.identity for record in reversed(await journal.operations(limit=10_000))]
+
+
+async def test_what_ended_longer_ago_is_forgotten_with_its_steps(
+    journal: Journal, clock: Clock, tmp_path: Path
+) -> None:
+    await ended(journal, "old")
+    clock.advance(days=7)
+    await ended(journal, "young")
+    assert await journal.prune(WEEK, 100, 100) == 0
+    clock.advance(seconds=1)
+    assert await journal.prune(WEEK, 100, 100) == 1
+    assert await names(journal) == ["young"]
+    assert isinstance(await journal.accept(request("old")), Accepted)
+    with reading(tmp_path / "journal.db") as db:
+        assert db.execute("SELECT count(*) FROM steps").get == 1
+
+
+async def test_the_oldest_ended_go_when_there_are_too_many(journal: Journal, clock: Clock) -> None:
+    for n in range(10):
+        await ended(journal, f"u:{n}")
+        clock.advance(seconds=1)
+    assert await journal.prune(WEEK, 4, 100) == 6
+    assert await names(journal) == ["u:6", "u:7", "u:8", "u:9"]
+
+
+async def test_what_is_under_way_or_waits_for_a_person_is_never_forgotten(journal: Journal, clock: Clock) -> None:
+    await accepted(journal, "queued")
+    await journal.begin((await accepted(journal, "running")).id, [])
+    await ended(journal, "stuck", Status.STUCK)
+    await ended(journal, "unknown", Status.UNKNOWN)
+    for status in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED):
+        await ended(journal, status.value, status)
+    clock.advance(days=365)
+    assert await journal.prune(WEEK, 0, 0) == 3
+    assert await names(journal) == ["queued", "running", "stuck", "unknown"]
+
+
+async def test_unsent_replies_outlive_their_operation(journal: Journal, clock: Clock) -> None:
+    record = await accepted(journal)
+    await journal.finish(record.id, Status.SUCCEEDED, OK, [], {})
+    clock.advance(days=30)
+    assert await journal.prune(WEEK, 0, 0) == 1
+    assert len(await journal.unsent_replies(9)) == 1
+
+
+async def test_unsent_events_and_what_follows_them_stay(journal: Journal, clock: Clock) -> None:
+    await journal.append([event() for _ in range(10)])
+    await journal.events_sent([1, 2, 3, 5, 6, 7, 8, 9, 10])
+    clock.advance(days=30)
+    assert await journal.prune(WEEK, 0, 0) == 3
+    assert [e.sequence for e in await journal.events_from(4, 100)] == list(range(4, 11))
+    with pytest.raises(NotFound):
+        await journal.events_from(3, 100)
+
+
+async def test_young_events_stay_up_to_their_number(journal: Journal, clock: Clock) -> None:
+    await journal.append([event() for _ in range(5)])
+    clock.advance(days=8)
+    await journal.append([event() for _ in range(5)])
+    await journal.events_sent(range(1, 11))
+    assert await journal.prune(WEEK, 0, 100) == 5
+    assert await journal.prune(WEEK, 0, 3) == 2
+    assert [e.sequence for e in await journal.events_from(8, 100)] == [8, 9, 10]
+
+
+async def test_a_clock_set_back_makes_no_gap(journal: Journal, clock: Clock) -> None:
+    await journal.append([event()])
+    clock.advance(days=-30)
+    await journal.append([event()])
+    clock.advance(days=30)
+    await journal.append([event()])
+    await journal.events_sent([1, 2, 3])
+    assert await journal.prune(WEEK, 0, 100) == 0
+    assert [e.sequence for e in await journal.events_from(1, 9)] == [1, 2, 3]
+
+
+async def test_generations_and_last_states_are_never_forgotten(journal: Journal, clock: Clock) -> None:
+    record = await accepted(journal)
+    uuid = record.instance_uuid
+    assert uuid is not None
+    await journal.record_power(uuid, "running", [], bump=True)
+    clock.advance(days=365)
+    await journal.prune(WEEK, 0, 0)
+    assert await journal.generation(uuid) == 1
+    assert await journal.last_state(uuid) is not None
+
+
+async def test_a_large_pruning_lets_others_between_and_gives_the_room_back(
+    journal: Journal, clock: Clock, tmp_path: Path
+) -> None:
+    await asyncio.gather(*(ended(journal, f"u:{n}:" + "x" * 500) for n in range(3000)))
+    size = pages(tmp_path)
+    clock.advance(days=8)
+    pruning = asyncio.ensure_future(journal.prune(WEEK, 100, 100))
+    between = 0
+    while not pruning.done():
+        await accepted(journal, f"between:{between}")
+        between += 1
+    assert await pruning == 3000
+    assert between > 5
+    assert len(await names(journal)) == between
+    assert pages(tmp_path) < size / 2
+
+
+def pages(directory: Path) -> int:
+    with reading(directory / "journal.db") as db:
+        return int(db.execute("PRAGMA page_count").get)
