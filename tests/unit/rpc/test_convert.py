@@ -1,0 +1,150 @@
+"""From the published schema to the inner spec: names decided, twins refused, every field carried over."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from agent.errors import InvalidRequest, Unsupported
+from agent.rpc import convert
+from agent.rpc.schema import METHODS
+from agent.rpc.schema.instance import ConnectionInfo, Instance
+from agent.spec import FileVolume, LocalVolume, NbdVolume
+
+UUID = "7b1f1b0e-28a7-4a0b-9a50-2a7d3c3f0a11"
+
+
+def asked(**fields: Any) -> Instance:
+    return Instance.model_validate({"uuid": UUID, "name": "vm1", "vcpus": 1, "memory_mb": 64, **fields})
+
+
+def path_of(error: pytest.ExceptionInfo[InvalidRequest]) -> str:
+    return str(error.value.details["fields"][0]["path"])
+
+
+def test_every_changing_method_has_a_first_state() -> None:
+    assert set(convert.STATES) == {name for name, method in METHODS.items() if method.kind == "change"}
+
+
+def test_the_same_request_always_gets_the_same_names() -> None:
+    request = asked(
+        disks=[{"kind": "blank", "size_mb": 1}, {"kind": "swap", "size_mb": 1}], interfaces=[{"type": "user"}]
+    )
+    first, second = convert.instance(request), convert.instance(request)
+    assert first == second
+    assert [disk.id for disk in first.disks] == ["disk0", "disk1"]
+
+
+def test_a_mac_address_is_unicast_and_made_from_the_port() -> None:
+    spec = convert.instance(
+        asked(interfaces=[{"type": "user", "port_id": "p1"}, {"type": "user", "port_id": "p2"}])
+    )
+    first, second = (interface.mac_address for interface in spec.interfaces)
+    assert first != second
+    assert first.startswith("52:54:00:")
+    assert convert.mac_address("p1") == first
+
+
+def test_a_given_mac_address_is_kept() -> None:
+    spec = convert.instance(asked(interfaces=[{"type": "user", "mac_address": "FA:16:3E:00:00:01"}]))
+    assert spec.interfaces[0].mac_address == "fa:16:3e:00:00:01"
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        (
+            {"disks": [{"kind": "swap", "size_mb": 1, "id": "a"}, {"kind": "swap", "size_mb": 1, "id": "a"}]},
+            "instance.disks[1].id",
+        ),
+        (
+            {"interfaces": [{"type": "user", "port_id": "p"}, {"type": "user", "port_id": "p"}]},
+            "instance.interfaces[1].port_id",
+        ),
+        (
+            {"interfaces": [{"type": "user", "mac_address": "52:54:00:00:00:01"}] * 2},
+            "instance.interfaces[1].mac_address",
+        ),
+    ],
+)
+def test_what_must_differ_and_does_not_is_refused_by_name(fields: dict[str, Any], path: str) -> None:
+    with pytest.raises(InvalidRequest) as error:
+        convert.instance(asked(**fields))
+    assert path_of(error) == path
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "target"),
+    [
+        ("local", {"device_path": "/dev/vg/v"}, LocalVolume),
+        ("file", {"path": "/volumes/v.qcow2", "format": "qcow2"}, FileVolume),
+        ("nbd", {"host": "192.0.2.1", "port": 10809, "export": "v"}, NbdVolume),
+        ("nbd", {"socket": "/run/nbd.sock"}, NbdVolume),
+    ],
+)
+def test_a_connection_becomes_the_volume_of_its_type(kind: str, data: dict[str, Any], target: type) -> None:
+    info = ConnectionInfo.model_validate({"driver_volume_type": kind, "data": {**data, "volume_id": "v1"}})
+    connection = convert.connection(info, "connection_info")
+    assert isinstance(connection.target, target)
+    assert connection.volume_id == "v1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "path"),
+    [
+        ("local", {}, "connection_info.data.device_path"),
+        ("file", {}, "connection_info.data.path"),
+        ("nbd", {}, "connection_info.data.socket"),
+        ("nbd", {"host": "h", "port": 1, "socket": "/s"}, "connection_info.data.socket"),
+        ("nbd", {"host": "h"}, "connection_info.data.port"),
+    ],
+)
+def test_a_connection_without_what_its_type_needs_names_the_field(
+    kind: str, data: dict[str, Any], path: str
+) -> None:
+    info = ConnectionInfo.model_validate({"driver_volume_type": kind, "data": data, "serial": "v1"})
+    with pytest.raises(InvalidRequest) as error:
+        convert.connection(info, "connection_info")
+    assert path_of(error) == path
+
+
+def test_a_volume_type_that_this_host_has_not_is_unsupported_by_name() -> None:
+    info = ConnectionInfo.model_validate({"driver_volume_type": "rbd", "data": {}, "serial": "v1"})
+    with pytest.raises(Unsupported, match="rbd"):
+        convert.connection(info, "connection_info")
+
+
+def test_keys_of_cinder_that_this_host_has_no_use_for_are_no_error() -> None:
+    data = {"path": "/v", "volume_id": "v1", "qos_specs": None, "encrypted": False, "multipath": True}
+    info = ConnectionInfo.model_validate({"driver_volume_type": "file", "data": data, "status": "reserved"})
+    assert convert.connection(info, "c").volume_id == "v1"
+
+
+def test_a_gateway_of_another_ip_version_is_refused_by_name() -> None:
+    interface = {"type": "user", "fixed_ips": [{"address": "192.0.2.5/24", "gateway": "2001:db8::1"}]}
+    with pytest.raises(InvalidRequest) as error:
+        convert.instance(asked(interfaces=[interface]))
+    assert path_of(error) == "instance.interfaces[0].fixed_ips[0].gateway"
+
+
+def test_an_injected_file_that_is_not_base64_is_refused_without_its_content() -> None:
+    drive = {"files": [{"path": "/etc/motd", "content": "canary!"}]}
+    with pytest.raises(InvalidRequest) as error:
+        convert.instance(asked(config_drive=drive))
+    assert path_of(error) == "instance.config_drive.files[0].content"
+    assert "canary" not in str(error.value)
+
+
+def test_two_interfaces_plugged_without_a_port_id_are_the_same_when_they_ask_the_same() -> None:
+    model = METHODS["attach_interface"].params
+    uuid = str(uuid4())
+    args = {"instance_uuid": uuid, "vif": {"type": "bridge", "bridge": "br0"}}
+    first = convert.STATES["attach_interface"](model.model_validate(args))
+    again = convert.STATES["attach_interface"](model.model_validate(args))
+    other = convert.STATES["attach_interface"](
+        model.model_validate({**args, "vif": {"type": "bridge", "bridge": "br1"}})
+    )
+    assert first == again
+    assert first != other
