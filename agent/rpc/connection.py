@@ -1,0 +1,170 @@
+"""One AMQP connection, kept up: connect, run a session on it, and begin anew when either ends.
+
+    away -> connected -> session runs -> lost -> pause -> connected -> ...
+
+Used by the consumer, the publisher and the client, each with a connection of its own: a broker that is low
+on memory stops reading from connections that publish, and commands have to go on all the same.
+
+aio-pika's robust connections aren't used. They restore what they remember, each thing as it was declared:
+one queue whose arguments were changed by an operator keeps the whole connection from coming back, a deleted
+one keeps it until somebody makes it again, and all agents reconnect in step. A session that begins with
+declaring what it needs has none of that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import ssl
+from collections.abc import Awaitable, Callable
+
+import aio_pika
+from aio_pika.abc import AbstractConnection
+from aio_pika.exceptions import AMQPError
+from aiormq.abc import AbstractConnection as Wire
+from aiormq.exceptions import (
+    ChannelAccessRefused,
+    ChannelInvalidStateError,
+    ChannelLockedResource,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+)
+from yarl import URL
+
+from agent.settings import Amqp
+
+# Not structlog: a client has only what the bare install has.
+log = logging.getLogger(__name__)
+
+Session = Callable[[AbstractConnection], Awaitable[None]]
+
+BROKEN = (AMQPError, OSError, TimeoutError, asyncio.InvalidStateError, ChannelInvalidStateError)
+"""What a connection that breaks raises in those who use it. OSError holds all of ConnectionError."""
+
+REFUSALS = (ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed)
+"""The broker closed a channel for what was asked on it: no right, no such thing, or it is otherwise."""
+
+LOCKED = ChannelLockedResource
+"""Another connection has it for itself."""
+
+_CONNECT_S = 20.0
+_CLOSE_S = 5.0
+
+
+class Lost(ConnectionError):
+    """The connection or something a session can't do without is gone; its text says what."""
+
+
+async def connect(amqp: Amqp, name: str) -> AbstractConnection:
+    """A plain connection. `name` is what the broker's operator sees. Raises one of BROKEN."""
+    url = URL(amqp.url.get_secret_value()).update_query(heartbeat=amqp.heartbeat_s)
+    return await aio_pika.connect(
+        url,
+        ssl_context=_tls(amqp) if url.scheme == "amqps" else None,
+        client_properties={"connection_name": name},
+        timeout=_CONNECT_S,
+    )
+
+
+def wire(connection: AbstractConnection) -> Wire:
+    """The connection below, which knows when it closes and whether it is blocked. Raises Lost."""
+    if connection.transport is None:
+        raise Lost("the connection is closed")
+    return connection.transport.connection
+
+
+async def blocked(connection: AbstractConnection | None) -> bool:
+    """Whether the broker has stopped reading from this connection."""
+    if connection is None or connection.transport is None:
+        return False
+    try:
+        async with asyncio.timeout(0):
+            await connection.transport.connection.ready()
+    except TimeoutError:
+        return True
+    return False
+
+
+class Link:
+    """Keeps one connection up. `connection` is the present one, None while there is none."""
+
+    def __init__(self, amqp: Amqp, name: str) -> None:
+        self._amqp = amqp
+        self._name = name
+        self.connection: AbstractConnection | None = None
+        self._attempts = 0
+        self._ever = False
+
+    async def run(self, session: Session, *, fail_fast: bool = False) -> None:
+        """For ever, until cancelled. With `fail_fast` what the first attempt raises is raised."""
+        while True:
+            try:
+                await self._once(session)
+            except Exception as error:  # the edge: whatever a session dies of, the next begins
+                if fail_fast and not self._ever:
+                    raise
+                self._tell(error)
+            self._attempts += 1
+            await asyncio.sleep(self._pause())
+
+    async def reset(self) -> None:
+        """Drop the present connection; `run` makes the next one."""
+        if self.connection is not None:
+            await _close(self.connection)
+
+    async def _once(self, session: Session) -> None:
+        connection = await connect(self._amqp, self._name)
+        running: asyncio.Future[None] = asyncio.ensure_future(session(connection))
+        try:
+            closing = wire(connection).closing
+            self.connection = connection
+            log.info("broker.connected name=%s attempts=%d", self._name, self._attempts)
+            self._attempts, self._ever = 0, True
+            await asyncio.wait({running, closing}, return_when=asyncio.FIRST_COMPLETED)
+            await _result(running, closing)
+        finally:
+            self.connection = None
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await _close(connection)
+
+    def _tell(self, error: Exception) -> None:
+        """The first failure and each tenth after it; an outage isn't a thousand lines."""
+        if not isinstance(error, BROKEN):
+            log.error("broker.session_failed name=%s", self._name, exc_info=error)
+        elif self._attempts % 10 == 0:
+            log.warning("broker.lost name=%s error=%s", self._name, describe(error))
+
+    def _pause(self) -> float:
+        """Random, so that a fleet doesn't come back in step after an outage."""
+        return self._amqp.reconnect_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+
+async def _result(running: asyncio.Future[None], closing: asyncio.Future[None]) -> None:
+    """Raises what ended it. A closed connection cancels what waits on it, so a cancelled session is a
+    lost connection, unless somebody cancels us."""
+    if running.done() and not running.cancelled():
+        running.result()
+        raise Lost("the session ended")
+    raise Lost(describe(closing.exception()) if closing.done() and not closing.cancelled() else "cancelled")
+
+
+async def _close(connection: AbstractConnection) -> None:
+    # In a task of its own: closing may end in a CancelledError that nobody asked for.
+    closing = asyncio.ensure_future(connection.close())
+    await asyncio.wait({closing}, timeout=_CLOSE_S)
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+
+
+def describe(error: BaseException | None) -> str:
+    """An error in one line; some of the broker's have no text."""
+    return "closed" if error is None else f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def _tls(amqp: Amqp) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=amqp.ca_file and str(amqp.ca_file))
+    if amqp.cert_file is not None:
+        context.load_cert_chain(amqp.cert_file, amqp.key_file)
+    return context

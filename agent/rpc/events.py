@@ -1,0 +1,250 @@
+"""Takes answers and events out of the outbox and hands them to the broker; forgets what is confirmed.
+
+    outbox --unsent--> publisher --confirmed--> outbox forgets
+                          |-- events: lost, too slow, refused: from the first of these on, again
+                          |-- replies: unroutable: again each second, dropped after a minute
+
+Events keep their order: when one isn't confirmed, it and all after it are published again, and who reads
+them knows the repeats by (stream, sequence). Replies wait for nobody: each is on its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+import structlog
+
+from agent.errors import AgentError
+from agent.journal.records import EventRecord, OutgoingReply
+from agent.rpc import views, wire
+from agent.rpc.names import Names
+from agent.rpc.publisher import Outcome, Publisher
+from agent.rpc.schema.events import CloudEvent
+from agent.rpc.wire.message import Outgoing
+
+log = structlog.get_logger(__name__)
+
+BATCH = 64
+"""Messages under way at once."""
+
+CONTENT_TYPE = "application/cloudevents+json"
+
+
+class Outbox(Protocol):
+    """What the journal gives: unsent things oldest first. `outgoing` is set when some were added."""
+
+    @property
+    def outgoing(self) -> asyncio.Event: ...
+
+    async def unsent_events(self, limit: int) -> list[EventRecord]: ...
+
+    async def events_sent(self, sequences: Sequence[int]) -> None: ...
+
+    async def unsent_replies(self, limit: int) -> list[OutgoingReply]: ...
+
+    async def replies_sent(self, ids: Sequence[int]) -> None: ...
+
+
+def event_message(event: CloudEvent, names: Names) -> Outgoing:
+    """An event on its way: key `<type>.<instance uuid>`, or `<type>.<host>` for one of the host's own."""
+    durable = event.sequence is not None
+    return Outgoing(
+        exchange=names.events,
+        routing_key=f"{event.type}.{event.subject or names.host}",
+        body=event.model_dump_json(exclude_none=True).encode(),
+        message_id=event.id,
+        content_type=CONTENT_TYPE,
+        persistent=durable,
+        mandatory=False,
+    )
+
+
+@dataclass(slots=True)
+class _Homeless:
+    """A reply that no queue takes: since when, and when it is tried again. Monotonic seconds."""
+
+    since: float
+    again: float
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What two loops have in common: woken when something was added, idle when nothing is left."""
+
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class OutboxSender:
+    """One for the agent. `homeless_s`: how long a reply that no queue takes is tried; `again_s`: how often."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        publisher: Publisher,
+        names: Names,
+        *,
+        homeless_s: float = 60.0,
+        again_s: float = 1.0,
+    ) -> None:
+        self._outbox = outbox
+        self._publisher = publisher
+        self._names = names
+        self._homeless_s = homeless_s
+        self._again_s = again_s
+        self._homeless: dict[int, _Homeless] = {}
+        self._events = _Lane()
+        self._replies = _Lane()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch(), name="outbox watch")
+            group.create_task(self._loop(self._events, self._send_events), name="outbox events")
+            group.create_task(self._loop(self._replies, self._send_replies), name="outbox replies")
+
+    async def flush(self, timeout: float) -> bool:
+        """Whether everything that was in the outbox has been sent within `timeout` seconds."""
+        lanes = (self._events, self._replies)
+        for lane in lanes:
+            lane.idle.clear()
+            lane.wake.set()
+        try:
+            async with asyncio.timeout(timeout):
+                for lane in lanes:
+                    await lane.idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _watch(self) -> None:
+        while True:
+            await self._outbox.outgoing.wait()
+            # Cleared before the lanes look: what is added from now on sets it again.
+            self._outbox.outgoing.clear()
+            self._events.wake.set()
+            self._replies.wake.set()
+
+    async def _loop(self, lane: _Lane, send: _Send) -> None:
+        """`send` says how many seconds to wait for more, None for as long as it takes."""
+        while True:
+            lane.wake.clear()
+            try:
+                await self._publisher.connected()
+                pause = await send()
+            except AgentError as error:
+                log.warning("outbox.unavailable", error=error.message)
+                pause = self._again_s
+            if pause is None and not lane.wake.is_set():
+                lane.idle.set()
+            if pause != 0:
+                await _either(lane.wake, pause)
+
+    async def _send_events(self) -> float | None:
+        records = await self._outbox.unsent_events(BATCH)
+        if not records:
+            return None
+        messages = [event_message(views.cloud_event(record), self._names) for record in records]
+        outcomes = await self._publisher.publish(messages)
+        confirmed = _prefix(outcomes)
+        if confirmed:
+            await self._outbox.events_sent([record.sequence for record in records[:confirmed]])
+        if confirmed == len(records):
+            return 0
+        log.warning(
+            "events.not_confirmed", sequence=records[confirmed].sequence, outcome=outcomes[confirmed].value
+        )
+        if outcomes[confirmed] is Outcome.REFUSED:
+            # The exchange is gone, or was never there: the next session declares it.
+            await self._publisher.reset()
+        return self._jittered()
+
+    async def _send_replies(self) -> float | None:
+        now = time.monotonic()
+        waiting = {key for key, reply in self._homeless.items() if reply.again > now}
+        # More than the homeless ones, or a batch of those would keep all others from going out.
+        found = await self._outbox.unsent_replies(BATCH + len(waiting))
+        self._homeless = {r.id: self._homeless[r.id] for r in found if r.id in self._homeless}
+        replies = [reply for reply in found if reply.id not in waiting]
+        if not replies:
+            return self._until_again() if self._homeless else None
+        outcomes = await self._publisher.publish([wire.encode(r.address, r.answer, r.message_id) for r in replies])
+        sent = [r.id for r, outcome in zip(replies, outcomes, strict=True) if self._is_done(r, outcome)]
+        if sent:
+            await self._outbox.replies_sent(sent)
+        return self._jittered() if Outcome.UNKNOWN in outcomes else 0
+
+    def _is_done(self, reply: OutgoingReply, outcome: Outcome) -> bool:
+        """Whether it needs no further try."""
+        if outcome is Outcome.UNKNOWN:
+            return False
+        if outcome is Outcome.CONFIRMED:
+            self._homeless.pop(reply.id, None)
+            return True
+        now = time.monotonic()
+        state = self._homeless.setdefault(reply.id, _Homeless(now, now))
+        state.again = now + self._again_s
+        if now - state.since < self._homeless_s:
+            return False
+        del self._homeless[reply.id]
+        # Not the answer: it may tell what isn't for the log.
+        log.warning("reply.dropped", reply_to=reply.address.reply_to, outcome=outcome.value)
+        return True
+
+    def _until_again(self) -> float:
+        soonest = min(reply.again for reply in self._homeless.values())
+        return max(0.01, soonest - time.monotonic())
+
+    def _jittered(self) -> float:
+        return self._again_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+
+class _Send(Protocol):
+    async def __call__(self) -> float | None: ...
+
+
+class Ephemeral:
+    """Events that are only worth something now: progress, reports. Best effort; telling never blocks."""
+
+    def __init__(self, publisher: Publisher, names: Names, *, most: int = 1000) -> None:
+        self._publisher = publisher
+        self._names = names
+        self._waiting: deque[CloudEvent] = deque(maxlen=most)
+        self._wake = asyncio.Event()
+
+    def tell(self, type_: str, subject: UUID | None, data: dict[str, Any]) -> None:
+        """Hand it in. When too many wait, the oldest goes."""
+        event = views.ephemeral_event(self._names.host, type_, subject, datetime.now(UTC), data)
+        # Told twice within a clock's tick, they are two all the same.
+        self._waiting.append(event.model_copy(update={"id": uuid4().hex}))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                await self._publisher.fire(event_message(self._waiting.popleft(), self._names))
+
+
+def _prefix(outcomes: Sequence[Outcome]) -> int:
+    """How many at the begin are confirmed."""
+    return next((i for i, o in enumerate(outcomes) if o is not Outcome.CONFIRMED), len(outcomes))
+
+
+async def _either(event: asyncio.Event, timeout: float | None) -> None:
+    """Until the event, or `timeout` seconds."""
+    try:
+        async with asyncio.timeout(timeout):
+            await event.wait()
+    except TimeoutError:
+        return
