@@ -1,0 +1,220 @@
+"""The desk, on a real journal and the fake hypervisor: identity, reads, plans."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from agent.errors import Conflict, InvalidRequest, NotFound
+from agent.hypervisor.fake.faults import Fault
+from agent.journal.records import Address, Caller
+from agent.power import PowerStates
+from agent.rpc.desk import Call, Request
+from agent.rpc.handlers import Handlers, Inside
+from agent.rpc.schema import METHODS, results
+from agent.rpc.validation import validate
+from tests.unit.operations.conftest import Inside as Agent
+
+
+@dataclass
+class Desk:
+    handlers: Handlers
+    agent: Agent
+    power: PowerStates
+
+    def call(self, method: str, args: dict[str, Any], **given: Any) -> Call:
+        fields: dict[str, Any] = {
+            "method": method,
+            "version": "1.0",
+            "args": args,
+            "caller": Caller(request_id="req-1"),
+            "identity": str(uuid4()),
+            "scope": "scheduler",
+            "address": Address(format="plain", reply_to="answers"),
+        }
+        request = Request(**{**fields, **given})
+        return Call(METHODS[method], validate(METHODS[method], args), request)
+
+    async def do(self, method: str, args: dict[str, Any], **given: Any) -> None:
+        """Accept a change and wait until all work is done."""
+        await self.handlers.accept(self.call(method, args, **given))
+        await self.agent.instances.wait_until_idle()
+
+    async def read(self, method_: str, **args: Any) -> Any:
+        return await self.handlers.answer(self.call(method_, args))
+
+    async def answers(self) -> list[dict[str, Any]]:
+        replies = await self.agent.journal.unsent_replies(100)
+        return [reply.answer.model_dump() for reply in replies]
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    agent = await Agent.open(tmp_path)
+    power = PowerStates(agent.journal, lambda _: None)
+    inside = Inside(
+        host="h1",
+        version="1",
+        journal=agent.journal,
+        hypervisor=agent.hypervisor,
+        instances=agent.instances,
+        operations=agent.operations,
+        power=power,
+    )
+    yield Desk(Handlers(inside), agent, power)
+    await agent.close()
+
+
+def instance(**fields: Any) -> dict[str, Any]:
+    return {"instance": {"uuid": str(uuid4()), "name": "vm1", "vcpus": 1, "memory_mb": 64, **fields}}
+
+
+async def test_the_same_identity_gets_the_first_answer_again_and_no_second_effect(desk: Desk) -> None:
+    args = instance()
+    await desk.do("spawn", args, identity="one")
+    await desk.do("spawn", args, identity="one")
+    first, again = await desk.answers()
+    assert first == again
+    assert len((await desk.read("list_operations")).operations) == 1
+
+
+async def test_the_same_identity_with_other_arguments_is_a_conflict(desk: Desk) -> None:
+    await desk.do("spawn", instance(), identity="one")
+    with pytest.raises(Conflict):
+        await desk.do("spawn", instance(), identity="one")
+
+
+async def test_identities_of_two_users_do_not_meet(desk: Desk) -> None:
+    await desk.do("spawn", instance(), identity="one", scope="a")
+    await desk.do("spawn", instance(), identity="one", scope="b")
+    assert len((await desk.read("list_operations")).operations) == 2
+
+
+async def test_deadlines_and_context_do_not_make_a_request_another_one(desk: Desk) -> None:
+    args = instance()
+    await desk.do("spawn", args, identity="one")
+    later = datetime.now(UTC) + timedelta(hours=1)
+    await desk.do("spawn", args, identity="one", deadline=later, caller=Caller(request_id="req-2"))
+    assert len(await desk.answers()) == 2
+
+
+async def test_an_idempotency_key_takes_the_place_of_the_message_id(desk: Desk) -> None:
+    args = {**instance(), "idempotency_key": "mine"}
+    await desk.do("spawn", args, identity="one")
+    await desk.do("spawn", args, identity="two")
+    assert len((await desk.read("list_operations")).operations) == 1
+
+
+async def test_a_repeat_that_comes_after_the_deadline_gets_the_first_answer(desk: Desk) -> None:
+    args = instance()
+    soon = datetime.now(UTC) + timedelta(seconds=0.5)
+    await desk.do("spawn", args, identity="one", deadline=soon)
+    while datetime.now(UTC) < soon:
+        await asyncio.sleep(0.01)
+    await desk.do("spawn", args, identity="one", deadline=soon)
+    assert [answer["error"] for answer in await desk.answers()] == [None, None]
+
+
+async def test_a_spawn_without_a_deadline_gets_one(desk: Desk) -> None:
+    await desk.do("spawn", instance())
+    [operation] = (await desk.read("list_operations")).operations
+    assert operation.not_after is not None
+
+
+async def test_an_instance_is_listed_with_its_state_and_found_by_uuid(desk: Desk) -> None:
+    args = instance(metadata={"role": "db"}, owner={"project_id": "p1"})
+    await desk.do("spawn", args)
+    [shown] = (await desk.read("list_instances")).instances
+    assert (shown.power_state, shown.power_state_code, shown.generation) == ("running", 1, 1)
+    assert shown.metadata == {"role": "db"}
+    assert (await desk.read("get_instance", instance_uuid=args["instance"]["uuid"])).instance == shown
+
+
+@pytest.mark.parametrize("filter_", [{"power_state": "paused"}, {"name": "other"}, {"project_id": "p2"}])
+async def test_filters_leave_out_what_does_not_match(desk: Desk, filter_: dict[str, str]) -> None:
+    await desk.do("spawn", instance(owner={"project_id": "p1"}))
+    assert (await desk.read("list_instances", **filter_)).instances == ()
+
+
+async def test_what_can_not_be_asked_is_unknown_with_the_last_state_beside_it(desk: Desk) -> None:
+    args = instance()
+    await desk.do("spawn", args)
+    following = asyncio.create_task(desk.power.follow(desk.agent.hypervisor.observations()))
+    while desk.power.last_view(next(iter(desk.agent.world.domains()))) is None:
+        await asyncio.sleep(0.01)
+    following.cancel()
+    desk.agent.world.faults.add(Fault(call="domains.*", error="unavailable"))
+    shown = (await desk.read("get_instance", instance_uuid=args["instance"]["uuid"])).instance
+    assert (shown.power_state, shown.last_known) == ("unknown", "running")
+    [listed] = (await desk.read("list_instances")).instances
+    assert listed.power_state == "unknown"
+
+
+async def test_what_is_not_here_is_not_found(desk: Desk) -> None:
+    for method in ("get_instance", "get_diagnostics", "get_console_output"):
+        with pytest.raises(NotFound):
+            await desk.read(method, instance_uuid=str(uuid4()))
+    with pytest.raises(NotFound):
+        await desk.read("get_operation", operation_id=str(uuid4()))
+
+
+async def test_an_operation_shows_its_steps_and_where_its_time_went(desk: Desk) -> None:
+    await desk.do("spawn", instance())
+    [listed] = (await desk.read("list_operations", method="spawn", status="succeeded")).operations
+    shown = (await desk.read("get_operation", operation_id=str(listed.id))).operation
+    assert [step.name for step in shown.steps][:2] == ["check", "images"]
+    assert {step.mark for step in shown.steps} == {"done"}
+    assert shown.shares["own"] <= shown.shares["total"]
+
+
+async def test_an_unknown_status_is_refused_with_those_that_are_known(desk: Desk) -> None:
+    with pytest.raises(InvalidRequest, match="succeeded"):
+        await desk.read("list_operations", status="done")
+
+
+async def test_events_are_replayed_as_they_were_numbered(desk: Desk) -> None:
+    await desk.do("spawn", instance())
+    replayed: results.Replayed = await desk.read("replay_events", from_sequence=1)
+    assert [event["type"] for event in replayed.events] == [
+        "compute.instance.spawn.start",
+        "compute.instance.spawn.end",
+    ]
+    assert replayed.next_sequence == 3
+    assert (await desk.read("replay_events", from_sequence=3)).events == ()
+
+
+async def test_a_plan_shows_steps_resources_and_xml_and_does_nothing(desk: Desk) -> None:
+    args = instance(disks=[{"kind": "blank", "size_mb": 64}], interfaces=[{"type": "bridge", "bridge": "br0"}])
+    planned: results.Planned = await desk.read("plan", method="spawn", args=args)
+    assert [step.name for step in planned.steps][-1] == "start"
+    assert planned.resources["disk_mb"] == 64
+    assert planned.xml is not None
+    assert "<domain" in planned.xml
+    assert desk.agent.world.domains() == {}
+
+
+async def test_a_plan_refuses_what_the_method_would_refuse(desk: Desk) -> None:
+    with pytest.raises(InvalidRequest, match="vcpus"):
+        await desk.read("plan", method="spawn", args=instance(vcpus=0))
+    with pytest.raises(InvalidRequest, match="method"):
+        await desk.read("plan", method="ping", args={})
+
+
+async def test_secrets_are_in_no_plan_no_event_and_no_answer(desk: Desk) -> None:
+    drive = {"admin_pass": "canary-1", "user_data": "canary-2"}
+    args = instance(config_drive=drive)
+    planned = await desk.read("plan", method="spawn", args=args)
+    await desk.do("spawn", args)
+    shown = await desk.read("list_instances")
+    replayed = await desk.read("replay_events", from_sequence=1)
+    operations = await desk.read("list_operations")
+    for seen in (planned, shown, replayed, operations):
+        assert "canary" not in seen.model_dump_json()
+    assert "canary" not in repr(await desk.answers())
