@@ -23,14 +23,23 @@ A reboot or reset changes neither word, and isn't observed as POWER.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
 from agent.hypervisor.ports import Guest, Hypervisor, Kind, Observation
-from agent.spec import AnyDisk, ImageSource, InstanceSpec, PluggedDisk, PowerState, VolumeConnection
+from agent.spec import (
+    AnyDisk,
+    ImageDisk,
+    ImageSource,
+    InstanceSpec,
+    PluggedDisk,
+    PowerState,
+    VolumeConnection,
+    VolumeDisk,
+)
 
 SEEN_SERIAL = 20
 """A virtio disk shows this many characters of its serial inside the guest."""
@@ -207,9 +216,45 @@ class World(Protocol):
         ...
 
 
-def guest_of(
-    world: World, spec: InstanceSpec, *, generation: int = 1, more: tuple[PluggedDisk, ...] = ()
-) -> Guest:
-    """The guest that `spawn` would define: the disks that are made here, then `more` (volumes)."""
+def guest_of(world: World, spec: InstanceSpec, generation: int = 1) -> Guest:
+    """The guest that `spawn` would define of a spec without volumes."""
     disks = world.hypervisor.disks.layout(spec)
-    return Guest(spec=spec, disks=disks + more, generation=generation, request_id="contract")
+    return Guest(spec=spec, disks=disks, generation=generation, request_id="contract")
+
+
+async def made(world: World, spec: InstanceSpec) -> InstanceSpec:
+    """Its disks made and the guest defined, as `spawn` does it; not started."""
+    disks = world.hypervisor.disks
+    await disks.make_directory(spec.uuid)
+    for disk in spec.disks:
+        if isinstance(disk, ImageDisk):
+            await disks.fetch(disk.image, lambda what, share: None)
+        if not isinstance(disk, VolumeDisk):
+            await disks.create(spec, disk)
+    if spec.config_drive is not None:
+        await disks.create_config_drive(spec)
+    await world.hypervisor.domains.define(guest_of(world, spec))
+    return spec
+
+
+async def running(world: World, spec: InstanceSpec) -> InstanceSpec:
+    """`made`, started, and observed to run: what is marked after this doesn't see the start any more."""
+    await made(world, spec)
+    mark = world.observed.mark()
+    await world.hypervisor.domains.start(spec.uuid)
+    await world.observed.until(lambda o: o.uuid == spec.uuid, since=mark, patience=world.patience)
+    return spec
+
+
+async def plugged_volume(world: World, spec: InstanceSpec) -> PluggedDisk:
+    """A fresh volume, connected to the host and attached to the guest."""
+    disk = await world.hypervisor.volumes.connect(world.file_volume())
+    await world.hypervisor.domains.attach_disk(spec.uuid, disk)
+    return disk
+
+
+async def eventually(world: World, told: Callable[[], Awaitable[bool]]) -> None:
+    """Until it is true: for what a guest sees a moment later. Raises TimeoutError after `patience`."""
+    async with asyncio.timeout(world.patience):
+        while not await told():
+            await asyncio.sleep(0.05)

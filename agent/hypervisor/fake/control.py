@@ -93,11 +93,10 @@ class FakeWorld:
 
     def outage(self, down: bool) -> None:
         """The hypervisor's daemon dies or comes back. Guests live on."""
-        mark = self._world.root / "down"
         if down:
-            mark.touch()
+            self._world.fall()
         else:
-            mark.unlink(missing_ok=True)
+            self._world.rise()
 
     def configure(self, **changes: Any) -> HostConfig:
         """Change fields of `host.json`. Raises ValidationError for what it doesn't know."""

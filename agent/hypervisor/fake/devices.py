@@ -10,7 +10,8 @@ from collections.abc import Callable
 from uuid import UUID
 
 from agent import deadline
-from agent.errors import Conflict, NotFound, OperationFailed
+from agent.errors import Conflict, NotFound, OperationFailed, Unsupported
+from agent.hypervisor import limits
 from agent.hypervisor.fake import life, views
 from agent.hypervisor.fake.faults import halfway
 from agent.hypervisor.fake.life import Domain
@@ -19,6 +20,8 @@ from agent.hypervisor.fake.world import World
 from agent.hypervisor.ports import DiskView, InterfaceView
 from agent.spec import AnyInterface, PluggedDisk, PowerState
 
+PC_SLOTS = 24
+"""Free PCI slots of an i440fx machine, about."""
 MARGIN = 0.05
 """Seconds before the caller's deadline at which asking again ends: so that the truth is told in time."""
 
@@ -36,7 +39,7 @@ class Devices:
             views.need_same(f"disk {disk.id}", had.backing, disk.backing)
             placed = had
         else:
-            views.need_port(domain)
+            need_pluggable(domain, disk)
             live = domain.live.disks if domain.live else ()
             placed = views.placed((*domain.disks, *live), (disk,))[-1]
         await self._attach(domain, placed)
@@ -46,7 +49,8 @@ class Devices:
         if (had := _shown(domain, ("interfaces", interface.port_id))) is not None:
             views.need_same(f"interface {interface.port_id}", had, interface)
         else:
-            views.need_port(domain)
+            limits.check_interface(interface)
+            need_port(domain)
         await self._attach(domain, interface)
         return views.interface_view(interface, domain.live)
 
@@ -78,6 +82,28 @@ class Devices:
         if after is None:
             raise NotFound(f"instance {uuid} isn't on this host any more")
         return after
+
+
+def need_pluggable(domain: Domain, disk: PluggedDisk) -> None:
+    """Raises InvalidRequest or Unsupported for a disk that this guest can't be given, or not while it runs."""
+    if domain.spec is not None:
+        limits.check_disk(disk, domain.spec.machine.type)
+    if domain.live is not None and disk.bus not in limits.HOT_PLUGGABLE:
+        message = f"a {disk.bus} disk can't be plugged into a running guest"
+        raise Unsupported(message, details={"feature": f"hotplug.{disk.bus}"})
+    need_port(domain)
+
+
+def need_port(domain: Domain) -> None:
+    """Raises Unsupported when a running guest has no port left for one more device."""
+    if domain.live is None or domain.spec is None:
+        return
+    machine = domain.spec.machine
+    ports = machine.hotplug_ports if machine.type == "q35" else PC_SLOTS
+    plugged = len(domain.live.disks) + len(domain.live.interfaces) - domain.live.born_with
+    if plugged >= ports:
+        message = f"all {ports} ports for plugging devices in are taken"
+        raise Unsupported(message, details={"feature": "machine.hotplug_ports"})
 
 
 def _shown(domain: Domain, key: life.Key) -> life.Device | None:

@@ -1,11 +1,11 @@
 """The fake's disks: tiny files of the right name, format and stated size; images are looked at for real.
 
-Behind the `Disks` port. Sources are bound by the same rules as with the real driver (`storage.paths`,
-`storage.inspection`), but an image is never copied: the cache holds what was found out about it. `file:`
-images only; http is Unsupported, because a fleet of make-believe hosts shall not download real images.
+Behind the `Disks` port. Names and rules are the real driver's own (`storage.layout`, `storage.spec_check`,
+`storage.inspection`), but an image is never copied: the cache holds what was found out about it. Images come
+from files only; http is Unsupported, because a fleet of make-believe hosts shall not download real ones.
 
     <state_dir>/images/<key>.json
-    <state_dir>/instances/<uuid>/<disk id>.<format>     .part while it is being made
+    <state_dir>/instances/<uuid>/       as `storage.layout` has it
 """
 
 from __future__ import annotations
@@ -16,27 +16,19 @@ import shutil
 from pathlib import Path
 from uuid import UUID
 
-from agent.errors import InvalidRequest, NoCapacity, NotFound, OperationFailed, Unsupported
+from agent.errors import InvalidRequest, NoCapacity, OperationFailed, Unsupported
 from agent.hypervisor.fake import qcow2
 from agent.hypervisor.fake.faults import Gate, gated, halfway
 from agent.hypervisor.fake.world import World, write
 from agent.hypervisor.ports import Progress
+from agent.hypervisor.storage import layout, spec_check
+from agent.hypervisor.storage.durable import part_of
 from agent.hypervisor.storage.inspection import inspect
 from agent.hypervisor.storage.paths import AllowedPaths
 from agent.hypervisor.storage.sources import LocalFile, is_remote, local_path
-from agent.spec import (
-    AnyDisk,
-    DiskBus,
-    DiskFormat,
-    FileBacking,
-    Frozen,
-    ImageSource,
-    InstanceSpec,
-    PluggedDisk,
-)
+from agent.spec import AnyDisk, DiskFormat, Frozen, ImageSource, InstanceSpec, PluggedDisk
 
 MIB = 1024 * 1024
-CONFIG_DRIVE = "config-drive"
 CONFIG_DRIVE_BYTES = 64 * 1024
 CHUNK = 4 * MIB
 
@@ -61,46 +53,18 @@ class FakeDisks:
         self._images.mkdir(parents=True, exist_ok=True)
 
     def layout(self, spec: InstanceSpec) -> tuple[PluggedDisk, ...]:
-        made = [self._plugged(spec, disk) for disk in spec.disks if disk.kind != "volume"]
-        if spec.config_drive is not None:
-            made.append(self._config_drive(spec))
-        return tuple(made)
-
-    def _plugged(self, spec: InstanceSpec, disk: AnyDisk) -> PluggedDisk:
-        backing = FileBacking(path=self._path(spec, disk.id, _format(disk)), format=_format(disk))
-        return PluggedDisk(
-            id=disk.id,
-            bus=disk.bus,
-            backing=backing,
-            serial=disk.serial,
-            boot_index=disk.boot_index,
-            cache=disk.cache,
-        )
-
-    def _config_drive(self, spec: InstanceSpec) -> PluggedDisk:
-        path = self._path(spec, CONFIG_DRIVE, DiskFormat.RAW)
-        backing = FileBacking(path=path, format=DiskFormat.RAW)
-        return PluggedDisk(id=CONFIG_DRIVE, bus=DiskBus.VIRTIO, backing=backing, readonly=True)
-
-    def _path(self, spec: InstanceSpec, disk_id: str, form: DiskFormat) -> Path:
-        return self.instances / str(spec.uuid) / f"{disk_id}.{form}"
+        return layout.layout(spec, self.instances, direct_io=False)
 
     def check(self, spec: InstanceSpec) -> None:
-        for at, disk in enumerate(spec.disks):
-            if disk.kind == "image" and not is_remote(disk.image.url):
-                LocalFile(disk.image.url, self._allowed, f"instance.disks.{at}.image.url").check()
-            elif disk.kind == "volume" and disk.connection.target.type == "file":
-                field = f"instance.disks.{at}.connection.target.path"
-                _need_file(self._allowed.resolve(disk.connection.target.path, field), field)
+        spec_check.check(spec, self._allowed)
 
     @gated
     async def fetch(self, image: ImageSource, progress: Progress) -> None:
         if is_remote(image.url):
             message = "the fake hypervisor takes images from file: URLs and paths only"
             raise Unsupported(message, details={"feature": "image.url"})
+        LocalFile(image.url, self._allowed).check()
         source = self._allowed.resolve(local_path(image.url, "image.url"), "image.url")
-        if not source.is_file():
-            raise NotFound(f"no image at {source}")
         entry = self._cached(image)
         if not entry.exists():
             progress("fetch image", 0.0)
@@ -120,23 +84,34 @@ class FakeDisks:
 
     @gated
     async def make_directory(self, uuid: UUID) -> None:
-        (self.instances / str(uuid)).mkdir(exist_ok=True)
+        self._directory(uuid).mkdir(exist_ok=True)
+
+    def _directory(self, uuid: UUID) -> Path:
+        return layout.instance_dir(self.instances, uuid)
 
     @gated
     async def create(self, spec: InstanceSpec, disk: AnyDisk) -> None:
         if disk.kind == "volume":
             raise OperationFailed(f"disk {disk.id} is a volume: it is connected, not made")
-        path = self._path(spec, disk.id, _format(disk))
-        await self._make(path, _format(disk), self._size(disk))
+        path = layout.disk_path(self.instances, spec.uuid, disk)
+        await self._make(path, layout.format_of(disk), self._size(spec, disk))
 
-    def _size(self, disk: AnyDisk) -> int:
-        if disk.kind == "image":
-            try:
-                cached = Cached.model_validate_json(self._cached(disk.image).read_bytes())
-            except FileNotFoundError:
-                raise OperationFailed(f"the image of disk {disk.id} wasn't fetched") from None
-            return max(cached.size, (disk.size_mb or 0) * MIB)
-        return 0 if disk.kind == "volume" else disk.size_mb * MIB
+    def _size(self, spec: InstanceSpec, disk: AnyDisk) -> int:
+        """Bytes."""
+        if disk.kind == "volume":
+            return 0
+        if disk.kind != "image":
+            return disk.size_mb * MIB
+        try:
+            least = Cached.model_validate_json(self._cached(disk.image).read_bytes()).size
+        except FileNotFoundError:
+            raise OperationFailed(f"the image of disk {disk.id} wasn't fetched") from None
+        size = least if disk.size_mb is None else disk.size_mb * MIB
+        if size < least:
+            field = f"instance.disks[{spec.disks.index(disk)}].size_mb"
+            problem = f"the image is larger: {-(-least // MIB)} MiB"
+            raise InvalidRequest.field(field, problem, "give at least that")
+        return size
 
     async def _make(self, path: Path, form: DiskFormat, size: int) -> None:
         if path.exists():
@@ -147,18 +122,19 @@ class FakeDisks:
         if size > free:
             message = f"{size // MIB} MiB of disk needed, {max(0, free) // MIB} MiB free"
             raise NoCapacity(message, details={"resource": "disk"})
-        part = path.with_name(path.name + ".part")
+        part = part_of(path)
         qcow2.make(part, form, size)
         await halfway()
         part.replace(path)
 
     @gated
     async def create_config_drive(self, spec: InstanceSpec) -> None:
-        await self._make(self._path(spec, CONFIG_DRIVE, DiskFormat.RAW), DiskFormat.RAW, CONFIG_DRIVE_BYTES)
+        path = layout.config_drive_path(self.instances, spec.uuid)
+        await self._make(path, DiskFormat.RAW, CONFIG_DRIVE_BYTES)
 
     @gated
     async def remove(self, uuid: UUID) -> None:
-        directory = self.instances / str(uuid)
+        directory = self._directory(uuid)
         if not directory.exists():
             return
         for path in sorted(directory.iterdir())[:1]:
@@ -169,21 +145,6 @@ class FakeDisks:
     def used_bytes(self) -> int:
         """What all disks of this host were said to hold, taken as given away in full."""
         return sum(qcow2.stated_size(path) for path in self.instances.glob("*/*"))
-
-
-def _format(disk: AnyDisk) -> DiskFormat:
-    match disk.kind:
-        case "blank":
-            return disk.format
-        case "image":
-            return DiskFormat.QCOW2
-        case _:
-            return DiskFormat.RAW
-
-
-def _need_file(path: Path, field: str) -> None:
-    if not path.is_file():
-        raise InvalidRequest.field(field, "no such file on this host", "name one that is there")
 
 
 def _examine(source: Path, image: ImageSource) -> Cached:

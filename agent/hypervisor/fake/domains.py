@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 from agent import deadline
-from agent.errors import Conflict, NoCapacity, NotFound
+from agent.errors import AgentError, Conflict, NoCapacity, NotFound
+from agent.hypervisor import limits
 from agent.hypervisor.fake import life, views
 from agent.hypervisor.fake.devices import Devices
 from agent.hypervisor.fake.faults import Gate, gated, halfway
@@ -42,7 +43,7 @@ class FakeDomains:
 
     def render(self, guest: Guest) -> str:
         # The real driver's own builders, so that `plan` shows the same XML; lxml only when it is asked for.
-        from agent.hypervisor.fake.rendering import render  # noqa: PLC0415
+        from agent.hypervisor.fake.rendering import render
 
         return render(guest, self._instances)
 
@@ -57,6 +58,7 @@ class FakeDomains:
     @gated
     async def define(self, guest: Guest) -> None:
         spec = guest.spec
+        limits.check_guest(guest.disks, spec.machine.type)
         for other in self._world.all().values():
             if other.name == spec.name and other.uuid != spec.uuid:
                 raise Conflict(f"a domain {other.uuid} with the name {spec.name!r} is there already")
@@ -64,12 +66,11 @@ class FakeDomains:
 
     @gated
     async def undefine(self, uuid: UUID) -> None:
-        def change(had: Domain | None, now: float) -> Domain | None:
-            if had is None or had.spec is None or not had.active:
-                return had if had is not None and had.spec is None else None
-            return had.model_copy(update={"persistent": False})
+        def change(had: Domain, now: float) -> Domain | None:
+            # What runs, runs on, and vanishes when it stops.
+            return had.model_copy(update={"persistent": False}) if had.active else None
 
-        self._world.change(uuid, change)
+        self._change_if_there(uuid, change)
 
     @gated
     async def start(self, uuid: UUID) -> None:
@@ -90,12 +91,10 @@ class FakeDomains:
 
     @gated
     async def power_off(self, uuid: UUID) -> None:
-        def change(had: Domain | None, now: float) -> Domain | None:
-            if had is None or had.spec is None or not had.active:
-                return had
-            return life.stopped(had, now, PowerState.SHUTDOWN, "destroyed")
+        def change(had: Domain, now: float) -> Domain:
+            return life.stopped(had, now, PowerState.SHUTDOWN, "destroyed") if had.active else had
 
-        self._world.change(uuid, change)
+        self._change_if_there(uuid, change)
 
     @gated
     async def shutdown(self, uuid: UUID) -> None:
@@ -131,9 +130,13 @@ class FakeDomains:
         domain = self._need(uuid, {*life.ACTIVE, PowerState.SUSPENDED})
         if domain.state is PowerState.SUSPENDED:
             return
-        if domain.state is PowerState.RUNNING:
-            self._change(uuid, life.paused)
-        await halfway()
+        try:
+            await halfway()
+        except AgentError:
+            # Half a suspend: it was paused to be saved, and stays so.
+            if domain.state is PowerState.RUNNING:
+                self._change(uuid, life.paused)
+            raise
         self._change(uuid, life.saved)
 
     async def wait_for(self, uuid: UUID, states: frozenset[PowerState], timeout: float) -> PowerState | None:
@@ -177,12 +180,8 @@ class FakeDomains:
 
     @gated
     async def stamp(self, uuid: UUID, generation: int, request_id: str | None) -> None:
-        def change(had: Domain | None, now: float) -> Domain | None:
-            if had is None or had.spec is None:
-                return had
-            return had.model_copy(update={"generation": generation, "request_id": request_id})
-
-        self._world.change(uuid, change)
+        update = {"generation": generation, "request_id": request_id}
+        self._change_if_there(uuid, lambda had, _: had.model_copy(update=update))
 
     @gated
     async def diagnostics(self, uuid: UUID) -> dict[str, Any]:
@@ -205,12 +204,16 @@ class FakeDomains:
         return domain
 
     def _change(self, uuid: UUID, change: Change) -> None:
-        def checked(had: Domain | None, now: float) -> Domain | None:
-            if had is None:
-                raise NotFound(f"instance {uuid} isn't on this host")
-            return change(had, now)
+        self._ours(uuid)
+        self._change_if_there(uuid, change)
 
-        self._world.change(uuid, checked)
+    def _change_if_there(self, uuid: UUID, change: Change) -> None:
+        """Others' domains are as good as absent, and stay as they are."""
+
+        def ours(had: Domain | None, now: float) -> Domain | None:
+            return had if had is None or had.spec is None else change(had, now)
+
+        self._world.change(uuid, ours)
 
     def _need_room(self, domain: Domain) -> None:
         """Raises NoCapacity unless it fits beside all that runs."""

@@ -27,14 +27,12 @@ ACTIVE = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 Device = PluggedDisk | AnyInterface
 Key = tuple[Literal["disks", "interfaces"], str]
 
-KEPT_CHANGES = 64
 KEPT_CONSOLE = 64 * 1024
 
 
 class Change(Frozen):
-    """One power change. `number` only grows, also from a domain to a later one with the same uuid."""
+    """One power change, not yet told to the world's log."""
 
-    number: int
     at: datetime
     state: PowerState
     reason: str
@@ -54,6 +52,7 @@ class Live(Frozen):
     interfaces: tuple[AnyInterface, ...]
     began: float
     vnc_port: int | None = None
+    born_with: int = 0  # devices: they take no hot-plug port
     booted: bool = False
     leaving: frozenset[Key] = frozenset()  # asked for while paused: let go when it continues
 
@@ -86,8 +85,9 @@ class Domain(Frozen):
 
     @property
     def boots(self) -> bool:
-        """Whether there is an operating system to boot: an image, or a disk that is said to be bootable."""
-        return any(d.boot_index is not None or _is_image(self, d) for d in self.disks)
+        """Whether a system is on its disks: an image, or a volume that is said to be bootable."""
+        images = {d.id for d in self.spec.disks if d.kind == "image"} if self.spec else set()
+        return any(d.id in images or (d.removable and d.boot_index is not None) for d in self.disks)
 
     @property
     def answers(self) -> bool:
@@ -102,17 +102,10 @@ class Pace(Frozen):
     shutdown_seconds: float = 0.05
 
 
-def _is_image(domain: Domain, disk: PluggedDisk) -> bool:
-    images = {d.id for d in domain.spec.disks if d.kind == "image"} if domain.spec else set()
-    return disk.id in images
-
-
 def _changed(domain: Domain, now: float, state: PowerState, reason: str) -> Domain:
-    last = domain.changes[-1].number if domain.changes else 0
-    number = max(last + 1, int(now * 1e6))
-    change = Change(number=number, at=datetime.fromtimestamp(now, UTC), state=state, reason=reason)
-    changes = (*domain.changes, change)[-KEPT_CHANGES:]
-    return domain.model_copy(update={"state": state, "reason": reason, "changes": changes})
+    change = Change(at=datetime.fromtimestamp(now, UTC), state=state, reason=reason)
+    update = {"state": state, "reason": reason, "changes": (*domain.changes, change)}
+    return domain.model_copy(update=update)
 
 
 def _said(domain: Domain, line: str) -> Domain:
@@ -128,7 +121,13 @@ def started(domain: Domain, now: float, pace: Pace, vnc_port: int | None) -> Dom
     """Running from its stored definition; a suspended one goes on where it stopped."""
     if domain.state is PowerState.SUSPENDED:
         return resumed(domain, now, "restored")
-    live = Live(disks=domain.disks, interfaces=domain.interfaces, began=now, vnc_port=vnc_port)
+    live = Live(
+        disks=domain.disks,
+        interfaces=domain.interfaces,
+        began=now,
+        vnc_port=vnc_port,
+        born_with=len(domain.disks) + len(domain.interfaces),
+    )
     due = _boot(domain, now, pace)
     return _changed(domain.model_copy(update={"live": live, "due": due}), now, PowerState.RUNNING, "booted")
 

@@ -11,9 +11,6 @@ from agent.hypervisor.ports import DiskView, DomainView, InterfaceView
 from agent.hypervisor.targets import choose_target
 from agent.spec import AnyInterface, PluggedDisk
 
-PC_SLOTS = 24
-"""Free PCI slots of an i440fx machine, about."""
-
 
 def domain_view(domain: Domain) -> DomainView:
     """What a running guest has; what an inactive one would get."""
@@ -65,19 +62,6 @@ def placed(disks: tuple[PluggedDisk, ...], more: tuple[PluggedDisk, ...]) -> tup
         target = choose_target(disk, {d.target for d in taken if d.target})
         taken.append(disk.model_copy(update={"target": target}))
     return tuple(taken)
-
-
-def need_port(domain: Domain) -> None:
-    """Raises Unsupported when a running guest has no port left for one more device."""
-    if domain.live is None or domain.spec is None:
-        return
-    machine = domain.spec.machine
-    ports = machine.hotplug_ports if machine.type == "q35" else PC_SLOTS
-    booted_with = len(domain.spec.disks) + len(domain.spec.interfaces)
-    plugged = len(domain.live.disks) + len(domain.live.interfaces) - booted_with
-    if plugged >= ports:
-        message = f"all {ports} ports for plugging devices in are taken"
-        raise Unsupported(message, details={"feature": "hotplug", "machine.hotplug_ports": ports})
 
 
 def need_same(what: str, had: object, wanted: object) -> None:

@@ -1,10 +1,9 @@
 """Notices what changes in the fake world, whoever changed it; feeds `observations` and wakes waiters.
 
-Nothing tells it: it looks at the world's token (one `stat`) each `poll` seconds, at once when this process
-changed something, and when a guest is due to do something. What happened between two looks isn't lost: each
-domain keeps its last changes, numbered.
+Nobody tells it: it asks the world's log for more each `poll` seconds (that is one `read` and one `stat`), at
+once when this process changed something, and when a guest is due to do something.
 
-    (begin) --up--> LISTING --> POWER, GONE ... --down--> LOST --up--> LISTING ...
+    (begin) --up--> LISTING --> POWER, GONE ... --fell--> LOST --up--> LISTING ...
        +---down--> LOST
 """
 
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from agent.hypervisor.fake.life import Domain
+from agent.hypervisor.fake.log import Line
 from agent.hypervisor.fake.views import domain_view
 from agent.hypervisor.fake.world import World
 from agent.hypervisor.ports import Kind, Observation
@@ -33,10 +33,13 @@ class Watch:
     async def observations(self) -> AsyncIterator[Observation]:
         """One reader: begins with a LISTING or LOST, each time it is called."""
         look = Look(self._world)
-        while True:
-            for seen in look.again():
-                yield seen
-            await self.moment(look.next_due)
+        try:
+            while True:
+                for seen in look.again():
+                    yield seen
+                await self.moment(look.next_due)
+        finally:
+            look.close()
 
     async def moment(self, until: float | None = None) -> None:
         """Something may have changed: this process did it, `poll` seconds went by, or it is `until` (the
@@ -62,53 +65,48 @@ class Look:
     def __init__(self, world: World) -> None:
         self._world = world
         self._up: bool | None = None
-        self._token: int | None = None
-        self._seen: dict[UUID, int] = {}
+        self._follower = world.follow()
         self.next_due: float | None = None
 
     def again(self) -> Iterator[Observation]:
         """What is new, oldest first."""
+        lines = self._follower.more()
+        fell = self._world.down or any(line.kind == "fell" for line in lines)
+        if fell and self._up is not False:
+            self._up = False
+            yield Observation(Kind.LOST, datetime.now(UTC))
         if self._world.down:
-            if self._up is not False:
-                self._up = False
-                yield Observation(kind=Kind.LOST, at=_now())
             return
-        token = self._world.token
-        if self._up and token is not None and token == self._token and not self._due():
-            return
-        # The token is from before the look: a change in between is looked at twice, never missed.
-        self._token = token
+        if not self._up:
+            self._up = True
+            yield self._listing()
+        elif lines or (self.next_due is not None and self.next_due <= time.time()):
+            self._settle()
+            yield from filter(None, map(_observation, lines + self._follower.more()))
+
+    def close(self) -> None:
+        self._follower.close()
+
+    def _settle(self) -> dict[UUID, Domain]:
+        """Looking at all makes everything that is due happen."""
         ours = {u: d for u, d in self._world.all().items() if d.spec is not None}
-        dues = [d.at for o in ours.values() if o.state is PowerState.RUNNING for d in o.due]
+        dues = [due.at for d in ours.values() if d.state is PowerState.RUNNING for due in d.due]
         self.next_due = min(dues, default=None)
-        yield from self._compare(ours) if self._up else self._listing(ours)
+        return ours
 
-    def _due(self) -> bool:
-        return self.next_due is not None and self.next_due <= time.time()
-
-    def _listing(self, ours: dict[UUID, Domain]) -> Iterator[Observation]:
-        self._up = True
-        self._seen = {uuid: _last(domain) for uuid, domain in ours.items()}
-        domains = tuple(domain_view(d) for d in ours.values())
-        yield Observation(kind=Kind.LISTING, at=_now(), domains=domains)
-
-    def _compare(self, ours: dict[UUID, Domain]) -> Iterator[Observation]:
-        changes = [
-            (change, domain.uuid)
-            for domain in ours.values()
-            for change in domain.changes
-            if change.number > self._seen.get(domain.uuid, 0)
-        ]
-        for change, uuid in sorted(changes, key=lambda c: (c[0].at, c[0].number)):
-            yield Observation(Kind.POWER, change.at, uuid, change.state, change.reason)
-        for gone in self._seen.keys() - ours.keys():
-            yield Observation(Kind.GONE, _now(), gone)
-        self._seen = {uuid: _last(domain) for uuid, domain in ours.items()}
+    def _listing(self) -> Observation:
+        self._settle()
+        # What happened before the listing needn't be told; what happens in between is told twice, not never.
+        self._follower.more()
+        domains = tuple(domain_view(d) for d in self._settle().values())
+        return Observation(Kind.LISTING, datetime.now(UTC), domains=domains)
 
 
-def _last(domain: Domain) -> int:
-    return domain.changes[-1].number if domain.changes else 0
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _observation(line: Line) -> Observation | None:
+    match line.kind:
+        case "power":
+            return Observation(Kind.POWER, line.at, line.uuid, line.state, line.reason)
+        case "gone":
+            return Observation(Kind.GONE, line.at, line.uuid)
+        case _:
+            return None

@@ -5,13 +5,13 @@
         host.json        how big the host is and how fast its guests are; yours to edit
         faults.json      what shall go wrong (see `faults`)
         down             while this file is there, the hypervisor can't be reached
+        log              what happened (see `log`)
         domains/<uuid>.json
         taps/<name>      one for each bridge or network interface of a guest that is active
         volumes/<id>.json    volumes connected to this host
 
-Everybody may change it: the drivers of this process, another process through `control.FakeWorld`, or a
-person with an editor. Files are written whole and renamed into place; whoever wants to know of changes
-compares `token`, which costs one `stat`.
+Everybody may change it, from any process: drivers, and whoever has `control.FakeWorld`. Domains change
+under the lock and by whole files renamed into place, and each change is told to `log`.
 """
 
 from __future__ import annotations
@@ -22,16 +22,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 from agent.hypervisor import targets
 from agent.hypervisor.fake import life
 from agent.hypervisor.fake.life import Domain
+from agent.hypervisor.fake.log import Follower, Line, append
 from agent.spec import AnyInterface
-
-FRESH_NS = 50_000_000
-"""Two renames within one tick of the file system's clock give one mtime: distrust it while it is so young."""
 
 
 class HostConfig(life.Pace):
@@ -64,11 +63,20 @@ class World:
     def down(self) -> bool:
         return (self.root / "down").exists()
 
-    @property
-    def token(self) -> int | None:
-        """Changes when a domain does. None: too young to tell, so look."""
-        mtime = (self.root / "domains").stat().st_mtime_ns
-        return mtime if time.time_ns() - mtime > FRESH_NS else None
+    def follow(self) -> Follower:
+        """What happens from now on."""
+        return Follower(self.root / "log")
+
+    def fall(self) -> None:
+        """The daemon dies; `rise` brings it back."""
+        with self.locked():
+            (self.root / "down").touch()
+            append(self.root / "log", [Line(kind="fell", at=datetime.now(UTC))])
+        self.on_change()
+
+    def rise(self) -> None:
+        (self.root / "down").unlink(missing_ok=True)
+        self.on_change()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -111,14 +119,19 @@ class World:
 
     def _put(self, uuid: UUID, before: Domain | None, after: Domain | None) -> Domain | None:
         if after is not None and not after.persistent and after.live is None:
-            after = None
+            lines, after = _lines(before, after), None
+            lines += _lines(before, None)
+        else:
+            lines = _lines(before, after)
         if after == before:
             return after
         self._plug(_taps(before), _taps(after), uuid)
         if after is None:
             self._path(uuid).unlink(missing_ok=True)
         else:
+            after = after.model_copy(update={"changes": ()})
             write(self._path(uuid), after.model_dump_json())
+        append(self.root / "log", lines)
         return after
 
     def _plug(self, before: dict[str, str], after: dict[str, str], uuid: UUID) -> None:
@@ -158,6 +171,17 @@ def _taps(domain: Domain | None) -> dict[str, str]:
         return {}
     plugged = ((tap_name(i), bridge_of(i)) for i in domain.live.interfaces)
     return {tap: bridge for tap, bridge in plugged if tap and bridge}
+
+
+def _lines(before: Domain | None, after: Domain | None) -> list[Line]:
+    """What to tell of a change. Others' domains are no news to us."""
+    known = after or before
+    if known is None or known.spec is None:
+        return []
+    if after is None:
+        return [Line(kind="gone", at=datetime.now(UTC), uuid=known.uuid)]
+    told = [Line(kind="power", uuid=after.uuid, **dict(change)) for change in after.changes]
+    return told or [Line(kind="touched", at=datetime.now(UTC), uuid=after.uuid)]
 
 
 def write(path: Path, text: str) -> None:
