@@ -70,8 +70,12 @@ class PowerStates:
         return self._states.get(uuid)
 
     def last_view(self, uuid: UUID) -> DomainView | None:
-        """The domain as last listed; its power state may be older than `last_known`."""
+        """The domain as last seen; its power state may be older than `last_known`."""
         return self._views.get(uuid)
+
+    def remember(self, view: DomainView) -> None:
+        """What a read has just seen, so that there is something to show when the next one can't."""
+        self._views[view.uuid] = view
 
     def last_views(self) -> tuple[DomainView, ...]:
         return tuple(self._views.values())

@@ -170,6 +170,7 @@ class Handlers:
         if stale:
             last = self._in.power.last_known(view.uuid)
             return views.instance(view, state=PowerState.UNKNOWN, last_known=last, under_way=under_way)
+        self._in.power.remember(view)
         return views.instance(view, state=view.power_state, last_known=None, under_way=under_way)
 
     async def _get_host(self, _: params.GetHost) -> results.HostInfo:

@@ -147,7 +147,7 @@ async def test_what_can_not_be_asked_is_unknown_with_the_last_state_beside_it(de
     args = instance()
     await desk.do("spawn", args)
     following = asyncio.create_task(desk.power.follow(desk.agent.hypervisor.observations()))
-    while desk.power.last_view(next(iter(desk.agent.world.domains()))) is None:
+    while desk.power.last_known(next(iter(desk.agent.world.domains()))) is None:
         await asyncio.sleep(0.01)
     following.cancel()
     desk.agent.world.faults.add(Fault(call="domains.*", error="unavailable"))
