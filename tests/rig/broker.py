@@ -158,7 +158,7 @@ class Broker:
             "default_user": self.identity.user,
             "default_pass": self.identity.password,
             "log.console": "true",
-            "log.console.level": "info",
+            "log.console.use_colors": "off",
             "log.file": "false",
             # A nearly full disk of the box isn't what the tests are about.
             "disk_free_limit.absolute": "50MB",

@@ -2,10 +2,10 @@
 
 import json
 import shlex
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.rig.broker import Broker
 from tests.rig.images import guest_image
@@ -28,12 +28,14 @@ class Rig:
         """All at once: RabbitMQ takes several seconds, the others one each."""
         try:
             with ThreadPoolExecutor() as pool:
-                for begun in [
+                begun: list[Future[Any]] = [
                     pool.submit(self.broker.start, detached=detached),
                     pool.submit(self.libvirtd.start, detached=detached),
                     pool.submit(self.network.start, detached=detached),
-                ]:
-                    begun.result()
+                    pool.submit(guest_image),
+                ]
+                for future in begun:
+                    future.result()
         except BaseException:
             self.stop()
             raise
