@@ -53,7 +53,7 @@ log = structlog.get_logger(__name__)
 # pass through the directories, not to list them.
 DISK_MODE = 0o600
 DIRECTORY_MODE = 0o711
-CONFIG_DRIVE_ROOM = 16 * MIB
+CONFIG_DRIVE_ROOM = MIB
 
 
 @dataclass(frozen=True, slots=True)

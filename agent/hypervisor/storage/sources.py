@@ -20,7 +20,7 @@ from agent.hypervisor.storage.blocking import in_thread
 from agent.hypervisor.storage.paths import AllowedPaths
 
 CHUNK = 1024 * 1024
-REMOTE = frozenset({"http", "https"})
+REMOTE = ("http:", "https:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,17 @@ class Interrupted(Exception):
 
 
 def is_remote(url: str) -> bool:
-    return urlsplit(url).scheme in REMOTE
+    return url.lower().startswith(REMOTE)
 
 
 def local_path(url: str, field: str) -> Path:
     """The path in `file:///path` or `/path`. Raises InvalidRequest."""
     if url.startswith("/"):
         return Path(url)
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise InvalidRequest.field(field, "not a URL", "use http, https, file or a path") from None
     if parts.scheme != "file":
         raise InvalidRequest.field(
             field, f"unknown kind of URL: {parts.scheme or 'none'}", "use http, https, file or a path"
