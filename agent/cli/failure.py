@@ -1,0 +1,116 @@
+"""An exception to what a person reads and a script tests. The only place that catches everything.
+
+    error: not_found: no instance vm1 on host a
+      instance_uuid: isn't valid; send a UUID
+
+No traceback without --debug.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from agent.cli import exit_codes
+from agent.cli.output import printable
+from agent.cli.ports import BrokerUnreachable, LoginRefused, Unroutable
+from agent.errors import AgentError
+from agent.settings_errors import SettingsError
+
+_ADVICE = {
+    "conflict": "read the state again: agent-cli show",
+    "busy": "come back later, to the same host",
+    "unavailable": "wait and try again",
+    "no_capacity": "take another host",
+    "timed_out": "the outcome is unknown; see agent-cli operations",
+    "operation_stuck": "a person has to look: agent-cli operations --stuck",
+}
+
+
+def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
+    """Print it and return the exit code."""
+    if debug:
+        traceback.print_exception(error)
+    for kind, tell in _TELLERS:
+        if isinstance(error, kind):
+            return tell(error, as_json)
+    return _bug(error, as_json)
+
+
+def _agent_error(error: AgentError, as_json: bool) -> int:
+    _json(as_json, error.code, error.message, error)
+    _say(f"error: {error.code}: {error.message}")
+    fields = error.details.get("fields", [])
+    if len(fields) > 1:
+        for field in fields:
+            _say(f"  {field.get('path')}: {field.get('problem')}; {field.get('mend')}")
+    for name, value in error.details.items():
+        if name != "fields":
+            _say(f"  {name}: {value}")
+    if error.incident:
+        _say(f"  incident: {error.incident}; report it with the agent's log of that time")
+    if advice := _ADVICE.get(error.code):
+        _say(f"  {advice}")
+    return exit_codes.exit_code(error)
+
+
+def _usage(error: click.ClickException, as_json: bool) -> int:
+    _json(as_json, "usage", error.format_message())
+    error.show()
+    return error.exit_code
+
+
+def _simple(code: str, number: int) -> Callable[[BaseException, bool], int]:
+    def tell(error: BaseException, as_json: bool) -> int:
+        _json(as_json, code, str(error))
+        _say(f"error: {code}: {error}")
+        return number
+
+    return tell
+
+
+def _interrupted(error: BaseException, as_json: bool) -> int:
+    _say("interrupted")
+    return exit_codes.INTERRUPTED
+
+
+def _broken_pipe(error: BaseException, as_json: bool) -> int:
+    return exit_codes.BROKEN_PIPE
+
+
+def _bug(error: BaseException, as_json: bool) -> int:
+    text = f"{type(error).__name__}: {error}"
+    _json(as_json, "unexpected", text)
+    _say(f"error: agent-cli itself failed: {text}; --debug shows where")
+    return exit_codes.UNEXPECTED
+
+
+def _json(as_json: bool, code: str, message: str, error: AgentError | None = None) -> None:
+    """The same form as in an answer on the wire."""
+    if not as_json:
+        return
+    body: dict[str, Any] = {"code": code, "message": message}
+    if error is not None:
+        body |= {"retryable": error.retryable, "details": error.details, "incident": error.incident}
+    click.echo(json.dumps({"error": body}, indent=2, default=str))
+
+
+def _say(text: str) -> None:
+    click.echo(printable(text), err=True)
+
+
+_TELLERS: tuple[tuple[type[BaseException], Callable[..., int]], ...] = (
+    (AgentError, _agent_error),
+    (click.ClickException, _usage),
+    (SettingsError, _simple("settings", exit_codes.SETTINGS)),
+    (LoginRefused, _simple("login_refused", exit_codes.REFUSED_LOGIN)),
+    (BrokerUnreachable, _simple("broker_unreachable", exit_codes.BROKER)),
+    (Unroutable, _simple("nobody_listens", exit_codes.UNROUTABLE)),
+    (BrokenPipeError, _broken_pipe),
+    (KeyboardInterrupt, _interrupted),
+    (click.Abort, _interrupted),
+)

@@ -1,0 +1,60 @@
+"""The body of a parked message: filling in what was removed from it. Pure.
+
+A parked request has a placeholder for each secret (`rpc.redact`). In the plain format the request is the body;
+in oslo.messaging's it is JSON in the body's member `oslo.message`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from agent.cli.values import Secrets, pair_of, put, shape_at
+from agent.rpc.schema import METHODS
+from agent.rpc.schema.envelope import PLACEHOLDER
+from agent.rpc.shape import PLAIN, shape_of
+
+_NESTED = "oslo.message"
+Tree = dict[str, Any]
+
+
+def request_of(body: Mapping[str, Any]) -> Tree:
+    """The request in a body. Raises click.UsageError when it isn't one."""
+    nested = body.get(_NESTED)
+    try:
+        request = json.loads(nested) if isinstance(nested, str) else json.loads(json.dumps(dict(body)))
+    except ValueError:
+        request = None
+    if not isinstance(request, dict):
+        raise click.UsageError("the parked message isn't a request; it can only be dropped")
+    return request
+
+
+def mended(body: Mapping[str, Any], assignments: tuple[str, ...], secrets: Secrets) -> Tree:
+    """The body with `path=value` set in the request's arguments. Raises click.UsageError, also when a
+    placeholder is left: an agent would refuse it once more."""
+    request = request_of(body)
+    args = request.setdefault("args", {})
+    method = METHODS.get(str(request.get("method")))
+    shape = shape_of(method.params) if method else PLAIN
+    for assignment in assignments:
+        path, value = pair_of(assignment)
+        put(args, path, secrets.resolve(value, shape_at(shape, args, path), path))
+    if left := list(_placeholders(request)):
+        more = " ".join(f"--set {path.removeprefix('args.')}=..." for path in left)
+        raise click.UsageError(f"secrets had been removed from it; fill them in: {more}")
+    return {**body, _NESTED: json.dumps(request)} if isinstance(body.get(_NESTED), str) else request
+
+
+def _placeholders(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _placeholders(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _placeholders(item, f"{path}.{place}")
+    elif isinstance(value, str) and PLACEHOLDER in value:
+        yield path
