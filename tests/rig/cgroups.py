@@ -11,7 +11,9 @@ the root by whoever owns it, libvirt is told to leave control groups alone inste
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
-CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio")
+
+# The hierarchies of version 1, and the version 2 one that may stand beside them.
+HIERARCHIES = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "unified")
 
 # A new cpuset holds no processor and no memory node, and then takes no process.
 INHERITED = ("cpuset.cpus", "cpuset.mems")
@@ -22,8 +24,8 @@ def make(name: str) -> dict[Path, Path]:
     made: dict[Path, Path] = {}
     if (ROOT / "cgroup.controllers").exists():
         return made
-    for controller in CONTROLLERS:
-        parent = ROOT / controller
+    for hierarchy in HIERARCHIES:
+        parent = ROOT / hierarchy
         if not (parent / "cgroup.procs").exists():
             continue
         own = parent / name
