@@ -16,7 +16,7 @@ import shutil
 from pathlib import Path
 from uuid import UUID
 
-from agent.errors import InvalidRequest, NoCapacity, OperationFailed, Unsupported
+from agent.errors import InvalidRequest, NoCapacity, NotFound, OperationFailed, Unsupported
 from agent.hypervisor.fake import qcow2
 from agent.hypervisor.fake.faults import Gate, gated, halfway
 from agent.hypervisor.fake.world import World, write
@@ -25,7 +25,7 @@ from agent.hypervisor.storage import layout, spec_check
 from agent.hypervisor.storage.durable import part_of
 from agent.hypervisor.storage.inspection import inspect
 from agent.hypervisor.storage.paths import AllowedPaths
-from agent.hypervisor.storage.sources import LocalFile, is_remote, local_path
+from agent.hypervisor.storage.sources import is_remote, local_path
 from agent.spec import AnyDisk, DiskFormat, Frozen, ImageSource, InstanceSpec, PluggedDisk
 
 MIB = 1024 * 1024
@@ -63,8 +63,9 @@ class FakeDisks:
         if is_remote(image.url):
             message = "the fake hypervisor takes images from file: URLs and paths only"
             raise Unsupported(message, details={"feature": "image.url"})
-        LocalFile(image.url, self._allowed).check()
         source = self._allowed.resolve(local_path(image.url, "image.url"), "image.url")
+        if not source.is_file():
+            raise NotFound(f"no image at {source}")
         entry = self._cached(image)
         if not entry.exists():
             progress("fetch image", 0.0)
