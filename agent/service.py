@@ -37,14 +37,21 @@ from agent.operations.control import CONTROL
 from agent.operations.runner import Limits, Operations, Told
 from agent.power import Cause, PowerStates
 from agent.rpc.consumer import Consumer
-from agent.rpc.events import Publisher
+from agent.rpc.events import Ephemeral, OutboxSender
 from agent.rpc.handlers import Handlers, Inside, describe_host
+from agent.rpc.names import Names
+from agent.rpc.publisher import Publisher
+from agent.rpc.reception import Bounds, Reception
+from agent.rpc.router import Router
+from agent.rpc.topology import Layout, Topology
 from agent.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 DRAIN_S = 20.0
 """Seconds that work under way has to end after SIGTERM; what hasn't is resumed at the next start."""
+FLUSH_S = 5.0
+"""Seconds that answers and events have to leave; what hasn't is sent at the next start."""
 PRUNE_S = 600.0
 """Seconds between two looks for what the journal needs no more."""
 
@@ -134,15 +141,26 @@ class Service:
             operations=self.operations,
             power=self.power,
         )
-        self.publisher = Publisher(settings, self.journal)
-        self.consumer = Consumer(settings, Handlers(self.inside), self.publisher)
+        self._wire_edge(Handlers(self.inside))
+
+    def _wire_edge(self, desk: Handlers) -> None:
+        amqp, rpc = self._settings.amqp, self._settings.rpc
+        names = Names(exchange=rpc.exchange, topic=rpc.topic, host=self._settings.host)
+        topology = Topology(amqp, Layout(names, rpc))
+        self.publisher = Publisher(amqp, f"compute-agent {names.host} answers", prepare=topology.declare)
+        self.outbox = OutboxSender(self.journal, self.publisher, names)
+        self.ephemeral = Ephemeral(self.publisher, names)
+        bounds = Bounds(max_message_bytes=rpc.max_message_bytes)
+        reception = Reception(desk, Router(names, rpc.shared_spawn), self.publisher, bounds)
+        self.consumer = Consumer(amqp, rpc, names, reception, topology)
 
     def _side_tasks(self) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
         return [
             ("hypervisor", self.hypervisor.run),
             ("power", self._follow_power),
             ("publisher", self.publisher.run),
-            ("consumer", self.consumer.run),
+            ("outbox", self.outbox.run),
+            ("ephemeral", self.ephemeral.run),
             ("report", self._report),
             ("prune", self._prune),
             ("watchdog", self._feed_watchdog),
@@ -154,7 +172,8 @@ class Service:
         recovered = await self.operations.recover()
         if recovered:
             log.info("agent.recovering", operations=recovered)
-        ready = asyncio.create_task(self.consumer.consuming.wait())
+        self.consumer.start()
+        ready = asyncio.create_task(self.consumer.consuming())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([ready, stopping], return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
@@ -175,9 +194,7 @@ class Service:
         except TimeoutError:
             log.info("agent.stopping.with_work_left")
         await self.operations.stop()
-        await self.publisher.flush(timeout=5.0)
-        await self.consumer.close()
-        await self.publisher.close()
+        await self.outbox.flush(timeout=FLUSH_S)
         log.info("agent.stopped")
 
     def _host_event(self, what: str) -> NewEvent:
@@ -197,7 +214,7 @@ class Service:
             "doing": told.what,
             "progress": told.progress,
         }
-        self.publisher.tell("compute.operation.progress", record.instance_uuid, data)
+        self.ephemeral.tell("compute.operation.progress", record.instance_uuid, data)
 
     async def _follow_power(self) -> None:
         await self.power.load()
@@ -210,7 +227,7 @@ class Service:
             except AgentError as error:
                 log.warning("report.failed", error=error.message)
             else:
-                self.publisher.tell("compute.host.report", None, info.model_dump(mode="json"))
+                self.ephemeral.tell("compute.host.report", None, info.model_dump(mode="json"))
             await asyncio.sleep(self._settings.report_interval_s)
 
     async def _prune(self) -> None:
@@ -249,9 +266,10 @@ def run_daemon(settings: Settings) -> int:
     """The exit status: 0 after a stop on request, 1 when it could not begin, 70 when a part of it died."""
     import uvloop
 
-    from agent.logs import configure
+    from agent.logs import configure, secrets_in
 
-    configure(settings.log.level, settings.log.format)
+    known = secrets_in(settings.amqp.url.get_secret_value())
+    configure(settings.log.level, settings.log.format, known_secrets=known)
     try:
         uvloop.run(serve(settings))
     except StartRefused as refusal:
