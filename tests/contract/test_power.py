@@ -166,3 +166,12 @@ async def test_a_reset_is_a_reboot_and_the_guest_runs_on(world: World) -> None:
 async def test_no_reboot_is_seen_where_there_was_none(world: World) -> None:
     spec = await running(world, world.spec())
     assert not await world.hypervisor.domains.wait_for_reboot(spec.uuid, 0.3)
+
+
+async def test_a_screen_is_there_while_the_guest_runs_and_only_then(world: World) -> None:
+    domains = world.hypervisor.domains
+    first, second = await running(world, world.spec()), await running(world, world.spec())
+    ports = {(await domains.get(spec.uuid)).vnc_port for spec in (first, second)}
+    assert len(ports - {None}) == 2
+    await domains.power_off(first.uuid)
+    assert (await domains.get(first.uuid)).vnc_port is None

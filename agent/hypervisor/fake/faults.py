@@ -18,7 +18,7 @@ answer is lost. A fault waits (`slow`, then `hang` until its line is taken out),
 or raises (`error`, a code of `agent.errors`), in this order. Waiting past the deadline is TimedOut,
 as with the real driver.
 
-The pure ports (`render`, `layout`, `check`) don't pass the gate.
+What isn't awaited (`render`, `layout`, `check`, `describe` of volumes) doesn't pass the gate.
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ class Gate:
         ends = time.monotonic() + deadline.remaining(self._call_timeout)
         token = _passage.set(functools.partial(self._pass, call, instance, ends))
         try:
+            await asyncio.sleep(0)  # others get their turn, as with every real call
             await _at("before")
             if self._world.down:
                 raise errors.Unavailable("the fake hypervisor is down: its world has a file named `down`")
