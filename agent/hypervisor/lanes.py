@@ -78,22 +78,23 @@ class Job(Generic[R]):
             self._phase = GIVEN_UP.get(was, was)
             return was
 
-    def run(self, open_resource: Callable[[], R]) -> bool:
-        """In the worker. False when it was given up meanwhile and the worker is lost."""
+    def run(self, open_resource: Callable[[], R]) -> None:
+        """In the worker, from OPENING on; its phase then says whether anybody still waits for it."""
         self.began = time.monotonic()
         try:
             resource = open_resource()
             if not self.move(Phase.OPENING, Phase.RUNNING):
-                return False
+                return
             self.value = self._context.run(self._fn, resource)
         except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
             self.error = error
         self.returned = time.monotonic()
-        return self.move(Phase.RUNNING, Phase.DONE) or self.move(Phase.OPENING, Phase.DONE)
+        if not self.move(Phase.RUNNING, Phase.DONE):
+            self.move(Phase.OPENING, Phase.DONE)
 
     @property
-    def lost(self) -> bool:
-        return self._phase is Phase.LOST
+    def phase(self) -> Phase:
+        return self._phase
 
     def settle(self) -> None:
         if not self.settled.done():

@@ -37,6 +37,8 @@ from agent.hypervisor.lanes import Job, LaneQueue, Owned, Phase, Supply
 R = TypeVar("R")
 T = TypeVar("T")
 
+MAX_STUCK = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Late:
@@ -51,8 +53,9 @@ class Threads(Generic[R]):
     """The executor; `sizes` gives the number of workers of each lane.
 
     At most `max_lost` workers may hang at a time. At that bound no fresh one takes a lost one's place, calls
-    are withdrawn as Unavailable, and `on_exhausted` is called on the loop, once. `on_late` is called on the
-    loop when a lost call returns after all.
+    are withdrawn as Unavailable, and `on_exhausted` is called on the loop, once. While MAX_STUCK workers hang
+    in opening there is no fresh one either: a peer that lets nobody in won't let the next one in. `on_late` is
+    called on the loop when a lost call returns after all.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Threads(Generic[R]):
         self._counts = threading.Lock()
         self._running: set[threading.Thread] = set()
         self._lost = 0
+        self._stuck = 0  # those of the lost that hang in opening
         self._lost_ever = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._empty: asyncio.Event | None = None
@@ -106,7 +110,7 @@ class Threads(Generic[R]):
         if was in (Phase.QUEUED, Phase.WITHDRAWN):
             queue.forget(job)
         elif was is not Phase.DONE:
-            self._lose(queue)
+            self._lose(queue, was)
         error = job.error if was is Phase.DONE else _unfinished(job, was)
         job.error = None
         try:
@@ -140,7 +144,8 @@ class Threads(Generic[R]):
 
     def _hire(self, lane: LaneQueue[R]) -> None:
         with self._counts:
-            if self._lost >= self._max_lost or not lane.hire():
+            closed = self._lost >= self._max_lost or self._stuck >= MAX_STUCK
+            if closed or not lane.hire():
                 return
             thread = threading.Thread(target=self._work, args=(lane,), name=f"libvirt-{lane.name}", daemon=True)
             self._running.add(thread)
@@ -150,11 +155,12 @@ class Threads(Generic[R]):
             self._running.discard(thread)
             lane.dismiss()
 
-    def _lose(self, lane: LaneQueue[R]) -> None:
+    def _lose(self, lane: LaneQueue[R], was: Phase) -> None:
         lane.dismiss()
         with self._counts:
             self._lost += 1
             self._lost_ever += 1
+            self._stuck += was is Phase.OPENING
             exhausted = self._lost >= self._max_lost
             on_exhausted = self._on_exhausted if exhausted else None
             if exhausted:
@@ -165,37 +171,37 @@ class Threads(Generic[R]):
 
     def _work(self, lane: LaneQueue[R]) -> None:
         own = Owned(self._supply)
-        while (mine := self._next(lane, own)) is True:
+        while (end := self._next(lane, own)) is Phase.DONE:
             pass
-        lost = mine is False
         own.drop()
         with self._counts:
             self._running.discard(threading.current_thread())
-            self._lost -= lost
-        if lost:
-            self._hire(lane)
-        else:
+            self._lost -= end is not None
+            self._stuck -= end is Phase.WITHDRAWN
+        if end is None:
             lane.dismiss()
+        for each in self._lanes.values():
+            self._hire(each)
         if not self._running and self._loop is not None and self._empty is not None:
             _tell(self._loop, self._empty.set)
 
-    def _next(self, lane: LaneQueue[R], own: Owned[R]) -> bool | None:
-        """Do one job: False when that took so long that the worker is lost, None when the lane is closed.
+    def _next(self, lane: LaneQueue[R], own: Owned[R]) -> Phase | None:
+        """Do one job. DONE, or how the job was given up: then the worker is lost. None: the lane is closed.
 
         A frame of its own, so that an idle worker holds on to nothing of its last job.
         """
         if (job := lane.take()) is None:
             return None
         if not job.move(Phase.QUEUED, Phase.OPENING):
-            return True
-        mine = job.run(own.ready)
-        self._report(job, mine)
-        return mine
+            return Phase.DONE
+        job.run(own.ready)
+        self._report(job)
+        return job.phase
 
-    def _report(self, job: Job[R], mine: bool) -> None:
-        if mine:
+    def _report(self, job: Job[R]) -> None:
+        if job.phase is Phase.DONE:
             _tell(job.loop, job.settle)
-        elif job.lost and self._on_late is not None:
+        elif job.phase is Phase.LOST and self._on_late is not None:
             late = Late(job.what, time.monotonic() - (job.began or job.queued), job.error)
             _tell(job.loop, partial(self._on_late, late))
 

@@ -21,6 +21,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -69,8 +70,26 @@ class Said:
     alias: str = ""
 
 
-Inbox = asyncio.Queue[Said | None]
-"""None at its end: the connection is lost."""
+class Inbox:
+    """What one connection says, carried to the loop. After `close` nothing is kept: a connection that nobody
+    listens to any more may go on talking."""
+
+    def __init__(self) -> None:
+        self._said: asyncio.Queue[Said | None] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._open = True
+
+    def post(self, said: Said | None) -> None:
+        """From any thread. None: the connection is lost."""
+        if self._open:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._said.put_nowait, said)
+
+    async def get(self) -> Said | None:
+        return await self._said.get()
+
+    def close(self) -> None:
+        self._open = False
 
 
 class Watch:
@@ -95,14 +114,17 @@ class Watch:
         pause, lost = FIRST_PAUSE_S, False
         try:
             while True:
+                inbox = Inbox()
                 try:
-                    inbox = await self._connect()
+                    await self._connect(inbox)
                     await self._list()
                     pause, lost = FIRST_PAUSE_S, False
                     await self._hear_all(inbox)
                     log.warning("libvirt is lost")
                 except AgentError as error:
                     log.warning("libvirt can't be watched", error=error.message)
+                finally:
+                    inbox.close()
                 if not lost:
                     self._tell(Kind.LOST)
                 lost = True
@@ -110,15 +132,14 @@ class Watch:
                 pause = min(pause * 2, LONGEST_PAUSE_S)
         finally:
             with contextlib.suppress(AgentError):
-                await self._libvirt.call(Lane.WATCH, self._line.hang_up, what="ending the watch", timeout=2)
+                await self._libvirt.call(
+                    Lane.WATCH, lambda _: self._line.hang_up(), what="ending the watch", timeout=2
+                )
 
-    async def _connect(self) -> Inbox:
-        inbox: Inbox = asyncio.Queue()
-        post = _poster(asyncio.get_running_loop(), inbox)
-        await self._libvirt.call(
-            Lane.WATCH, lambda connection: self._line.listen(connection, post), what="listening for events"
-        )
-        return inbox
+    async def _connect(self, inbox: Inbox) -> None:
+        before, self._line = self._line, _Line()
+        listen = partial(self._line.listen, inbox.post, before)
+        await self._libvirt.call(Lane.WATCH, listen, what="listening for events")
 
     async def _list(self) -> None:
         domains = await self._roster.list()
@@ -203,14 +224,6 @@ class Watch:
         self._out.put_nowait(Observation(kind, at or datetime.now(UTC), **more))
 
 
-def _poster(loop: asyncio.AbstractEventLoop, inbox: Inbox) -> Callable[[Said | None], None]:
-    def post(said: Said | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody listens
-            loop.call_soon_threadsafe(inbox.put_nowait, said)
-
-    return post
-
-
 @dataclass
 class _Line:
     """The registrations on one connection. Both methods run in the WATCH lane's thread."""
@@ -218,16 +231,16 @@ class _Line:
     connection: Connection | None = None
     registrations: list[Registration] = field(default_factory=list)
 
-    def listen(self, connection: Connection, post: Callable[[Said | None], None]) -> None:
+    def listen(self, post: Callable[[Said | None], None], before: _Line, connection: Connection) -> None:
         """Registers everything, once: libvirt refuses to register an event twice on a connection."""
-        self.hang_up(connection)
+        before.hang_up()
         self.connection = connection
         connection.registerCloseCallback(lambda *_: post(None), None)
         for number, callback in _callbacks(post).items():
             self.registrations.append(connection.domainEventRegisterAny(None, number, callback, None))
 
-    def hang_up(self, _: Connection) -> None:
-        """From the connection that was listened on, dead or alive: its registrations keep it from being freed."""
+    def hang_up(self) -> None:
+        """Also from a dead connection: its registrations keep it from being freed."""
         connection, self.connection = self.connection, None
         registrations, self.registrations = self.registrations, []
         if connection is None:

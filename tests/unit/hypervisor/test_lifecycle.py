@@ -28,7 +28,7 @@ def test_each_state_is_the_librarys_number_and_means_something(state: State) -> 
 
 def test_no_state_of_the_library_is_missing() -> None:
     assert len(State) == 8
-    assert not hasattr(libvirt, "VIR_DOMAIN_LAST") or libvirt.VIR_DOMAIN_LAST == len(State)
+    assert not hasattr(libvirt, "VIR_DOMAIN_LAST") or len(State) == libvirt.VIR_DOMAIN_LAST
 
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.PAUSED, State.SHUTOFF, State.CRASHED])

@@ -228,6 +228,26 @@ async def test_a_connection_that_does_not_open_in_time_has_done_nothing(
     assert late.empty()
 
 
+async def test_a_peer_that_lets_nobody_in_costs_two_workers_and_is_open_to_all_when_it_does(
+    lines: Lines,
+) -> None:
+    threads = Threads(lines, {"query": 4, "long": 4})
+    lines.open_gate.clear()
+    for _ in range(5):
+        for lane in ("query", "long"):
+            with pytest.raises(Unavailable, match="not begun"):
+                await threads.call(lane, lambda line: 1, what="x", timeout=SHORT)
+    assert threads.lost == 2
+    waiting = [
+        asyncio.ensure_future(threads.call(lane, lambda line: 1, what="x", timeout=LONG))
+        for lane in ("query", "long", "query", "long")
+    ]
+    await asyncio.sleep(0)
+    lines.open_gate.set()
+    assert await asyncio.gather(*waiting) == [1, 1, 1, 1]
+    assert await threads.close(LONG)
+
+
 async def test_the_deadline_in_force_cuts_the_timeout(threads: Threads[Line]) -> None:
     hang = Hang()
     began = time.monotonic()

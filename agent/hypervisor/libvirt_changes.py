@@ -1,0 +1,152 @@
+"""Changing domains: one function for each thing that libvirt does in one go.
+
+Functions of a connection and a uuid, run in a worker. All may be repeated: they look first, and take for done
+what is done. A domain that isn't ours is as good as absent.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from agent.errors import Conflict
+from agent.hypervisor import libvirt_console as console
+from agent.hypervisor import metadata
+from agent.hypervisor.connection import tolerating
+from agent.hypervisor.libvirt_api import (
+    METADATA_ELEMENT,
+    Affect,
+    Connection,
+    Define,
+    Domain,
+    PowerButton,
+    Undefine,
+)
+from agent.hypervisor.libvirt_errors import Code
+from agent.hypervisor.libvirt_views import find, find_ours, is_ours, need, ours, read_power
+from agent.hypervisor.lifecycle import ASLEEP
+from agent.spec import PowerState
+
+RUNNING, PAUSED, SUSPENDED = PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED
+OFF = (PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.NOSTATE)
+
+# From all that a domain of ours may leave behind to what every libvirt knows.
+UNDEFINE_FLAGS = (
+    Undefine.MANAGED_SAVE
+    | Undefine.SNAPSHOTS_METADATA
+    | Undefine.CHECKPOINTS_METADATA
+    | Undefine.NVRAM
+    | Undefine.TPM,
+    Undefine.MANAGED_SAVE | Undefine.SNAPSHOTS_METADATA | Undefine.NVRAM,
+    Undefine.MANAGED_SAVE,
+)
+
+
+def define(connection: Connection, uuid: UUID, name: str, xml: str) -> None:
+    """Raises Conflict when a domain that isn't ours has the uuid, or any other has the name."""
+    had = find(connection, uuid)
+    if had is not None and not is_ours(had):
+        raise Conflict(f"a domain {uuid} is there already and isn't the agent's")
+    with tolerating(Code.NO_DOMAIN):
+        other = connection.lookupByName(name).UUIDString()
+        if other != str(uuid):
+            raise Conflict(f"a domain {other} with the name {name!r} is there already")
+    connection.defineXMLFlags(xml, Define.VALIDATE)
+
+
+def undefine(connection: Connection, uuid: UUID) -> None:
+    domain = find_ours(connection, uuid)
+    if domain is None or not domain.isPersistent():
+        return
+    with tolerating(Code.NO_DOMAIN):
+        for flags in UNDEFINE_FLAGS:
+            with tolerating(Code.INVALID_ARG, Code.ARGUMENT_UNSUPPORTED):
+                domain.undefineFlags(flags)
+                return
+        domain.undefine()
+
+
+def start(connection: Connection, uuid: UUID) -> None:
+    """Running when it returns. Raises Conflict when it is paused."""
+    domain = ours(connection, uuid)
+    before = need(domain, RUNNING, SUSPENDED, *OFF)
+    if before.state is RUNNING:
+        return
+    if before.reason == ASLEEP:
+        domain.pMWakeup(0)
+        return
+    if (log := console.log_path(domain)) is not None:
+        console.prepare(log)
+    with tolerating(Code.OPERATION_INVALID):  # somebody else was faster, or `need` below raises
+        domain.createWithFlags(0)
+    if before.state is SUSPENDED:
+        _renew_metadata(domain)
+        if read_power(domain).state is PAUSED:  # as it was when it was saved
+            domain.resume()
+    need(domain, RUNNING)
+
+
+def _renew_metadata(domain: Domain) -> None:
+    """What was saved has the metadata of then; it may have been stamped since."""
+    uri, key = metadata.NAMESPACE.uri, metadata.NAMESPACE.prefix
+    stored = domain.metadata(METADATA_ELEMENT, uri, Affect.CONFIG)
+    domain.setMetadata(METADATA_ELEMENT, stored, key, uri, Affect.LIVE)
+
+
+def power_off(connection: Connection, uuid: UUID) -> None:
+    domain = find_ours(connection, uuid)
+    if domain is not None:
+        with tolerating(Code.NO_DOMAIN, Code.OPERATION_INVALID):  # it isn't running
+            domain.destroy()
+
+
+def shutdown(connection: Connection, uuid: UUID) -> None:
+    domain = ours(connection, uuid)
+    with tolerating(Code.OPERATION_INVALID):  # it isn't running
+        domain.shutdownFlags(PowerButton.ACPI)
+
+
+def reboot(connection: Connection, uuid: UUID) -> None:
+    domain = ours(connection, uuid)
+    need(domain, RUNNING)
+    domain.reboot(PowerButton.ACPI)
+
+
+def reset(connection: Connection, uuid: UUID) -> None:
+    domain = ours(connection, uuid)
+    need(domain, RUNNING)
+    domain.reset(0)
+
+
+def pause(connection: Connection, uuid: UUID) -> None:
+    domain = ours(connection, uuid)
+    if need(domain, RUNNING, PAUSED).state is RUNNING:
+        domain.suspend()
+
+
+def unpause(connection: Connection, uuid: UUID) -> None:
+    domain = ours(connection, uuid)
+    if need(domain, RUNNING, PAUSED).state is PAUSED:
+        domain.resume()
+
+
+def suspend(connection: Connection, uuid: UUID) -> None:
+    domain = ours(connection, uuid)
+    if need(domain, RUNNING, PAUSED, SUSPENDED).state is not SUSPENDED:
+        domain.managedSave(0)
+
+
+def stamp(connection: Connection, uuid: UUID, generation: int, request_id: str | None) -> None:
+    """Into the stored definition and, while it runs, the live one."""
+    domain = find_ours(connection, uuid)
+    if domain is None:
+        return
+    uri, key = metadata.NAMESPACE.uri, metadata.NAMESPACE.prefix
+    persistent = bool(domain.isPersistent())
+    if persistent:
+        text = domain.metadata(METADATA_ELEMENT, uri, Affect.CONFIG)
+        new = metadata.restamp(text, generation, request_id)
+        domain.setMetadata(METADATA_ELEMENT, new, key, uri, Affect.CONFIG)
+    with tolerating(Code.OPERATION_INVALID):  # it doesn't run
+        text = domain.metadata(METADATA_ELEMENT, uri, Affect.LIVE)
+        new = metadata.restamp(text, generation, request_id)
+        domain.setMetadata(METADATA_ELEMENT, new, key, uri, Affect.LIVE)

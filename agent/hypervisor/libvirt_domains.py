@@ -1,0 +1,129 @@
+"""The port `Domains` on libvirt: each method is one call in a lane, or a wait that makes some.
+
+What is done inside a call is in `libvirt_views` (reading), `libvirt_changes`, `libvirt_plug`, `libvirt_console`
+and `libvirt_diagnostics`; what a guest of ours looks like is decided in `domain`. Here is only which lane a
+thing runs in, and what it is called in errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+from uuid import UUID
+
+from agent.hypervisor import domain as domain_xml
+from agent.hypervisor import libvirt_changes as changes
+from agent.hypervisor import libvirt_console as console
+from agent.hypervisor import libvirt_diagnostics, libvirt_views, readback
+from agent.hypervisor.connection import Lane, Libvirt
+from agent.hypervisor.facts import HostFacts
+from agent.hypervisor.libvirt_api import Connection
+from agent.hypervisor.libvirt_plug import Answer, Device, Unplug, attach_disk, attach_interface
+from agent.hypervisor.libvirt_waits import Waits
+from agent.hypervisor.lifecycle import Power
+from agent.hypervisor.news import News
+from agent.hypervisor.ports import DiskView, DomainView, Guest, InterfaceView
+from agent.spec import AnyInterface, PluggedDisk, PowerState
+
+T = TypeVar("T")
+
+FactsFor = Callable[[UUID], HostFacts]
+"""What the builders must know of this host, for one instance."""
+
+
+class LibvirtDomains:
+    """`detach_timeout`: seconds a guest has to let go of a device when the caller has no earlier deadline."""
+
+    def __init__(self, libvirt: Libvirt, news: News, facts_for: FactsFor, detach_timeout: float) -> None:
+        self._libvirt = libvirt
+        self._facts_for = facts_for
+        self._waits = Waits(self.power, news)
+        self._unplug = Unplug(news, detach_timeout)
+
+    def render(self, guest: Guest) -> str:
+        return domain_xml.build(guest, self._facts_for(guest.spec.uuid))
+
+    async def list(self) -> tuple[DomainView, ...]:
+        return await self._libvirt.call(Lane.QUERY, libvirt_views.all_of_ours, what="listing the instances")
+
+    async def get(self, uuid: UUID) -> DomainView:
+        return await self._do(Lane.QUERY, "reading", uuid, libvirt_views.get)
+
+    async def power(self, uuid: UUID) -> Power:
+        """Its power state alone, for `watch` and for waits. Raises NotFound."""
+        return await self._do(Lane.QUERY, "reading the state of", uuid, libvirt_views.power)
+
+    async def define(self, guest: Guest) -> None:
+        spec = guest.spec
+        xml = self.render(guest)
+        await self._do(Lane.SHORT, "define", spec.uuid, partial(changes.define, name=spec.name, xml=xml))
+
+    async def undefine(self, uuid: UUID) -> None:
+        await self._do(Lane.SHORT, "undefine", uuid, changes.undefine)
+
+    async def start(self, uuid: UUID) -> None:
+        await self._do(Lane.START, "start", uuid, changes.start)
+
+    async def power_off(self, uuid: UUID) -> None:
+        await self._do(Lane.SHORT, "power off", uuid, changes.power_off)
+
+    async def shutdown(self, uuid: UUID) -> None:
+        await self._do(Lane.SHORT, "shut down", uuid, changes.shutdown)
+
+    async def reboot(self, uuid: UUID) -> None:
+        await self._do(Lane.SHORT, "reboot", uuid, changes.reboot)
+
+    async def reset(self, uuid: UUID) -> None:
+        await self._do(Lane.SHORT, "reset", uuid, changes.reset)
+
+    async def pause(self, uuid: UUID) -> None:
+        await self._do(Lane.SHORT, "pause", uuid, changes.pause)
+
+    async def unpause(self, uuid: UUID) -> None:
+        await self._do(Lane.SHORT, "unpause", uuid, changes.unpause)
+
+    async def suspend(self, uuid: UUID) -> None:
+        await self._do(Lane.LONG, "suspend", uuid, changes.suspend)
+
+    async def wait_for(self, uuid: UUID, states: frozenset[PowerState], timeout: float) -> PowerState | None:
+        return await self._waits.for_state(uuid, states, timeout)
+
+    async def wait_for_reboot(self, uuid: UUID, timeout: float) -> bool:
+        return await self._waits.for_reboot(uuid, timeout)
+
+    async def attach_disk(self, uuid: UUID, disk: PluggedDisk) -> DiskView:
+        direct_io = self._facts_for(uuid).direct_io
+        attach = partial(attach_disk, disk=disk, direct_io=direct_io)
+        return await self._do(Lane.SHORT, f"attach disk {disk.id} to", uuid, attach)
+
+    async def attach_interface(self, uuid: UUID, interface: AnyInterface) -> InterfaceView:
+        attach = partial(attach_interface, interface=interface)
+        return await self._do(Lane.SHORT, f"attach interface {interface.port_id} to", uuid, attach)
+
+    async def detach_disk(self, uuid: UUID, disk_id: str) -> None:
+        await self._take_out(uuid, f"disk {disk_id}", Device(disk_id, readback.disk_element))
+
+    async def detach_interface(self, uuid: UUID, port_id: str) -> None:
+        await self._take_out(uuid, f"interface {port_id}", Device(port_id, readback.interface_element))
+
+    async def _take_out(self, uuid: UUID, name: str, device: Device) -> None:
+        async def in_worker(fn: Callable[[Connection], Answer]) -> Answer:
+            return await self._libvirt.call(Lane.SHORT, fn, what=f"detach {name} from instance {uuid}")
+
+        await self._unplug.take_out(uuid, device, in_worker)
+
+    async def stamp(self, uuid: UUID, generation: int, request_id: str | None) -> None:
+        stamp = partial(changes.stamp, generation=generation, request_id=request_id)
+        await self._do(Lane.SHORT, "write the generation of", uuid, stamp)
+
+    async def diagnostics(self, uuid: UUID) -> dict[str, Any]:
+        return await self._do(Lane.QUERY, "reading the counters of", uuid, libvirt_diagnostics.diagnostics)
+
+    async def console_output(self, uuid: UUID, tail_bytes: int) -> bytes:
+        read = partial(console.output, tail_bytes=tail_bytes)
+        return await self._do(Lane.QUERY, "reading the console of", uuid, read)
+
+    async def _do(self, lane: Lane, doing: str, uuid: UUID, fn: Callable[..., T]) -> T:
+        """`fn(connection, uuid=uuid)` in `lane`."""
+        return await self._libvirt.call(lane, partial(fn, uuid=uuid), what=f"{doing} instance {uuid}")
