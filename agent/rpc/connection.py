@@ -17,7 +17,8 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractConnection
@@ -32,6 +33,7 @@ from aiormq.exceptions import (
 )
 from yarl import URL
 
+from agent.rpc.tolerant import TolerantTransport
 from agent.settings import Amqp
 
 # Not structlog: a client has only what the bare install has.
@@ -56,11 +58,20 @@ class Lost(ConnectionError):
     """The connection or something a session can't do without is gone; its text says what."""
 
 
+class _Connection(aio_pika.Connection):
+    """One that no message's properties can break."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kwargs["transport_factory"] = TolerantTransport()
+
+
 async def connect(amqp: Amqp, name: str) -> AbstractConnection:
     """A plain connection. `name` is what the broker's operator sees. Raises one of BROKEN."""
     url = URL(amqp.url.get_secret_value()).update_query(heartbeat=amqp.heartbeat_s)
     return await aio_pika.connect(
         url,
+        connection_class=_Connection,
         ssl_context=_tls(amqp) if url.scheme == "amqps" else None,
         client_properties={"connection_name": name},
         timeout=_CONNECT_S,
@@ -94,15 +105,19 @@ class Link:
         self._name = name
         self.connection: AbstractConnection | None = None
         self._attempts = 0
-        self._ever = False
+        self._ever_up = False
+
+    def up(self) -> None:
+        """Said by a session once it has all it needs."""
+        self._ever_up = True
 
     async def run(self, session: Session, *, fail_fast: bool = False) -> None:
-        """For ever, until cancelled. With `fail_fast` what the first attempt raises is raised."""
+        """For ever, until cancelled. With `fail_fast` what goes wrong before a session was `up` is raised."""
         while True:
             try:
                 await self._once(session)
             except Exception as error:  # the edge: whatever a session dies of, the next begins
-                if fail_fast and not self._ever:
+                if fail_fast and not self._ever_up:
                     raise
                 self._tell(error)
             self._attempts += 1
@@ -120,7 +135,7 @@ class Link:
             closing = wire(connection).closing
             self.connection = connection
             log.info("broker.connected name=%s attempts=%d", self._name, self._attempts)
-            self._attempts, self._ever = 0, True
+            self._attempts = 0
             await asyncio.wait({running, closing}, return_when=asyncio.FIRST_COMPLETED)
             await _result(running, closing)
         finally:
@@ -139,6 +154,36 @@ class Link:
     def _pause(self) -> float:
         """Random, so that a fleet doesn't come back in step after an outage."""
         return self._amqp.reconnect_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+
+async def started(running: asyncio.Task[None], ready: Coroutine[Any, Any, Any], timeout: float = 30.0) -> None:
+    """Wait until `ready` has ended. Raises what `running` ends with before that; TimeoutError, in seconds."""
+    waiting = asyncio.ensure_future(ready)
+    try:
+        await asyncio.wait({running, waiting}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+        if not waiting.done():
+            raise TimeoutError(f"not ready after {timeout:g} s")
+    finally:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def first_of(*works: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends; the others are cancelled and waited for. Raises what the first one raised, Lost
+    when a dying connection cancelled it."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            if task.cancelled():
+                raise Lost("cancelled")
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _result(running: asyncio.Future[None], closing: asyncio.Future[None]) -> None:

@@ -12,10 +12,10 @@ from hashlib import sha256
 from uuid import uuid4
 
 from agent.errors import AgentError
+from agent.rpc.message import Outgoing, Properties
 from agent.rpc.names import Names
 from agent.rpc.redact import Redacted, redact
 from agent.rpc.schema.envelope import Parked
-from agent.rpc.wire.message import Outgoing, Properties
 
 _LONGEST = 1000  # characters of one header
 

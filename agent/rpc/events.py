@@ -25,10 +25,10 @@ import structlog
 from agent.errors import AgentError
 from agent.journal.records import EventRecord, OutgoingReply
 from agent.rpc import views, wire
+from agent.rpc.message import Outgoing
 from agent.rpc.names import Names
 from agent.rpc.publisher import Outcome, Publisher
 from agent.rpc.schema.events import CloudEvent
-from agent.rpc.wire.message import Outgoing
 
 log = structlog.get_logger(__name__)
 

@@ -28,7 +28,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import PublishError
 
 from agent.rpc.connection import BROKEN, REFUSALS, Link, blocked, describe
-from agent.rpc.wire.message import Outgoing
+from agent.rpc.message import Outgoing
 from agent.settings import Amqp
 
 log = logging.getLogger(__name__)
@@ -121,6 +121,7 @@ class Publisher:
         self._channels = {}
         self._connection = connection
         self._connected.set()
+        self._link.up()
         try:
             await asyncio.Event().wait()
         finally:

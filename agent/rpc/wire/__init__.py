@@ -11,8 +11,8 @@ from typing import Protocol
 
 from agent.journal.records import Address, Answer
 from agent.rpc.desk import Request
+from agent.rpc.message import Outgoing, Properties
 from agent.rpc.wire import document, plain
-from agent.rpc.wire.message import Outgoing, Properties
 
 
 class _Encode(Protocol):

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from agent.errors import InvalidRequest
+from agent.rpc.message import Properties
 from agent.rpc.schema.envelope import CONTENT_TYPE, PLACEHOLDER
-from agent.rpc.wire.message import Properties
 
 _ENCODINGS = (None, "", "utf-8", "UTF-8")
 _SHOWN = 64  # characters of what a caller sent that are shown to it again

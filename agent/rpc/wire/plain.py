@@ -18,10 +18,10 @@ from pydantic_core import to_json
 from agent.errors import InvalidRequest
 from agent.journal.records import Address, Answer, Caller
 from agent.rpc.desk import Request
+from agent.rpc.message import Outgoing, Properties
 from agent.rpc.schema.base import Message, Text
 from agent.rpc.schema.envelope import DEADLINE, LONGEST_IDENTITY, REPLY_EXCHANGE
 from agent.rpc.validation import refusal
-from agent.rpc.wire.message import Outgoing, Properties
 
 NAME: Final = "plain"
 

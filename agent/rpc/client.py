@@ -1,0 +1,426 @@
+"""The client: what the command line and a scheduler call agents with.
+
+    async with ComputeClient("amqp://...") as compute:
+        changed = await compute.spawn("host1", Spawn(instance=...), timeout=600)
+        async with compute.events() as events:
+            async for event in events: ...
+
+Needs only the bare install: nothing of libvirt, lxml or the journal.
+
+A call survives a lost connection: the reply queue is durable and outlives it, and the request is sent again
+with the same message_id, which the agent knows. What is never known for sure after a timeout is the outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, ClassVar, Self
+from uuid import UUID, uuid4
+
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+from aio_pika.exceptions import AuthenticationError
+from pydantic import SecretStr, ValidationError
+from pydantic_core import to_json
+from yarl import URL
+
+from agent.errors import BY_CODE, AgentError, InvalidRequest, TimedOut, Unavailable
+from agent.rpc import parked
+from agent.rpc.connection import BROKEN, REFUSALS, Link, Lost, describe, started
+from agent.rpc.message import Outgoing
+from agent.rpc.names import SharedNames
+from agent.rpc.parked import ParkedMessage
+from agent.rpc.publisher import Outcome, Publisher
+from agent.rpc.remote import Methods
+from agent.rpc.schema import VERSION, Method
+from agent.rpc.schema.base import Message, Params
+from agent.rpc.schema.envelope import DEADLINE, PLACEHOLDER, REPLY_EXCHANGE, Reply
+from agent.rpc.schema.events import CloudEvent
+from agent.rpc.schema.params import Spawn
+from agent.rpc.schema.results import Error, Result
+from agent.rpc.subscription import Subscription
+from agent.rpc.validation import validate
+from agent.settings import Amqp
+
+log = logging.getLogger(__name__)
+
+SPAWN_NOT_AFTER = timedelta(minutes=10)
+"""A spawn that isn't begun by then never is, and one that is interrupted after it is undone."""
+
+REPLIES_EXPIRE_MS = 30 * 60 * 1000
+
+
+class BrokerUnreachable(Unavailable):
+    """The broker can't be reached; nothing was sent."""
+
+
+class LoginRefused(Unavailable):
+    """The broker refuses the login, or a right that is needed."""
+
+    retryable = False
+
+
+class Unroutable(Unavailable):
+    """There is no such queue: no agent of that host name has ever run on this broker. Nothing was begun."""
+
+
+class UnknownError(AgentError):
+    """An agent of a later version answered with a code that isn't known here; it is in `details.code`."""
+
+
+class UnknownRetryable(UnknownError):
+    """As that, and trying again later makes sense."""
+
+    retryable: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """Where the answer to a call goes."""
+
+    reply_to: str
+    correlation_id: str
+    exchange: str
+
+
+class ComputeClient(Methods):
+    """Open it with `async with`; that raises BrokerUnreachable and LoginRefused.
+
+    `broker` is a URL, or settings for one with certificates. `app_id` is part of what makes message_ids one's
+    own. `replies_exchange`: have answers published to the exchange for them, so that agents need no right on
+    the default exchange.
+    """
+
+    def __init__(
+        self,
+        broker: str | Amqp,
+        *,
+        exchange: str = "compute",
+        topic: str = "compute",
+        app_id: str | None = None,
+        replies_exchange: bool = True,
+    ) -> None:
+        self._amqp = Amqp(url=SecretStr(broker), reconnect_s=0.5) if isinstance(broker, str) else broker
+        self._names = SharedNames(exchange=exchange, topic=topic)
+        self._app_id = app_id
+        self._user_id = URL(self._amqp.url.get_secret_value()).user
+        self._replies_exchange = replies_exchange
+        self._replies = f"reply_{uuid4().hex}"
+        self._link = Link(self._amqp, "compute-client replies")
+        self._publisher = Publisher(self._amqp, "compute-client requests")
+        self._pending: dict[str, asyncio.Future[Reply]] = {}
+        self._session: asyncio.Future[None] | None = None
+        self._listening = asyncio.Event()
+        self._running: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._running = [
+            asyncio.create_task(self._link.run(self._listen, fail_fast=True)),
+            asyncio.create_task(self._publisher.run(fail_fast=True)),
+        ]
+        try:
+            with _told():
+                await started(self._running[0], self._listening.wait())
+                await started(self._running[1], self._publisher.connected())
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._link.connection is not None:
+            with suppress(*BROKEN, RuntimeError):
+                async with asyncio.timeout(5), self._link.connection.channel() as channel:
+                    await channel.queue_delete(self._replies)
+        await self._end()
+
+    async def call(
+        self,
+        method: Method,
+        host: str | None,
+        args: Message | Mapping[str, Any],
+        *,
+        timeout: float,
+        message_id: str | None = None,
+        context: Mapping[str, str] | None = None,
+    ) -> Result:
+        """The result, of the class that `method` names. Without `host` any host may answer (reads only).
+
+        Raises the AgentError that the agent answered, TimedOut when none came within `timeout` seconds,
+        Unroutable, InvalidRequest before anything is sent. `message_id` makes it the repeat of a request;
+        `context` may hold request_id, global_request_id, user_id and project_id.
+        """
+        params = _checked(method, args)
+        correlation_id = uuid4().hex
+        message = self._message(method, host, params, message_id, context)
+        exchange = self._names.replies if self._replies_exchange else ""
+        message = _as_call(message, method, params, timeout, _Address(self._replies, correlation_id, exchange))
+        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._pending[correlation_id] = answered
+        try:
+            async with asyncio.timeout(timeout):
+                reply = await self._ask(message, answered)
+        except TimeoutError:
+            raise TimedOut(f"{method.name}: no answer within {timeout:g} s; the outcome is unknown") from None
+        finally:
+            del self._pending[correlation_id]
+        if reply.error is not None:
+            raise remote_error(reply.error)
+        return method.result.model_validate(reply.result)
+
+    async def cast(
+        self,
+        method: Method,
+        host: str | None,
+        args: Message | Mapping[str, Any],
+        *,
+        message_id: str | None = None,
+        context: Mapping[str, str] | None = None,
+        timeout: float = 30.0,
+    ) -> str:
+        """Send, and return the request's message_id once the broker has it; events tell what becomes of it.
+        Raises Unroutable, BrokerUnreachable (it may have been sent all the same: repeat it with that id)."""
+        message = self._message(method, host, _checked(method, args), message_id, context)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._send(message)
+        except TimeoutError:
+            raise BrokerUnreachable(
+                f"not confirmed within {timeout:g} s; message_id {message.message_id}"
+            ) from None
+        return message.message_id
+
+    def events(
+        self, *keys: str, instance: UUID | None = None, queue: str | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[CloudEvent]]:
+        """Events from now on, each once: those whose routing key matches one of `keys` (default: all of all
+        instances), or all of one `instance`, progress included. `queue` reads an existing queue instead, such
+        as the durable one of all agents."""
+        chosen = list(keys) or [f"#.{instance}" if instance else "compute.instance.#"]
+        return _told_context(Subscription(self._amqp, self._names, chosen, queue).events())
+
+    @asynccontextmanager
+    async def progress(self, operation_id: UUID) -> AsyncIterator[AsyncIterator[CloudEvent]]:
+        """How far one operation is, while it runs."""
+        async with self.events("compute.operation.progress.#") as events:
+            yield (event async for event in events if event.data.get("operation_id") == str(operation_id))
+
+    async def parked(self, limit: int = 100) -> tuple[ParkedMessage, ...]:
+        """The oldest refused casts."""
+        with _told():
+            return await parked.browse(self._connected(), self._names, limit)
+
+    async def resend(self, message: ParkedMessage, body: Mapping[str, Any]) -> None:
+        """Send `body` to the queue it was refused on, under its old message_id, then remove the parked one.
+        Raises InvalidRequest while a placeholder is left in it; NotFound; Unroutable."""
+        encoded = to_json(body)
+        if PLACEHOLDER.encode() in encoded:
+            raise InvalidRequest.field("(body)", f"still holds {PLACEHOLDER!r}", "fill in the secrets")
+        outgoing = Outgoing(
+            self._names.exchange,
+            message.queue,
+            encoded,
+            message.id or uuid4().hex,
+            user_id=self._user_id,
+            app_id=self._app_id,
+        )
+        with _told():
+            async with parked.held(self._connected(), self._names, message) as original:
+                await self._send(outgoing)
+                await original.ack()
+
+    async def drop(self, message: ParkedMessage) -> None:
+        """Remove a parked message. Raises NotFound."""
+        with _told():
+            async with parked.held(self._connected(), self._names, message) as original:
+                await original.ack()
+
+    # Inside
+
+    def _message(
+        self,
+        method: Method,
+        host: str | None,
+        params: Message,
+        message_id: str | None,
+        context: Mapping[str, str] | None,
+    ) -> Outgoing:
+        document = {
+            "method": method.name,
+            "version": VERSION,
+            # Defaults aren't sent: an agent of an earlier version may not know all fields.
+            "args": params.model_dump(mode="json", exclude_unset=True, context={"reveal": True}),
+            "context": dict(context or {}),
+        }
+        return Outgoing(
+            exchange=self._names.exchange,
+            routing_key=_queue(self._names, method, host),
+            body=to_json(document),
+            message_id=message_id or uuid4().hex,
+            user_id=self._user_id,
+            app_id=self._app_id,
+        )
+
+    async def _ask(self, message: Outgoing, answered: asyncio.Future[Reply]) -> Reply:
+        """Send, and send again after each lost connection: what a broker lost with it is known by nobody."""
+        while True:
+            await self._listening.wait()
+            session = self._session
+            await self._send(message)
+            if session is None:
+                continue
+            await _either(answered, session)
+            if answered.done():
+                return answered.result()
+
+    async def _send(self, message: Outgoing) -> None:
+        outcome = await self._publisher.deliver(message)
+        if outcome is Outcome.UNROUTABLE:
+            raise Unroutable(
+                f"there is no queue {message.routing_key!r} on this broker: no agent has run for that host"
+            )
+        if outcome is Outcome.REFUSED:
+            raise Unroutable(
+                f"there is no exchange {message.exchange!r} on this broker, or no right to publish to it"
+            )
+
+    async def _listen(self, connection: AbstractConnection) -> None:
+        if self._replies_exchange:
+            # Where it is there otherwise, or isn't ours to declare, the binding will tell.
+            with suppress(*REFUSALS):
+                async with connection.channel() as channel:
+                    await channel.declare_exchange(self._names.replies, "direct", durable=True)
+        channel = await connection.channel()
+        queue = await channel.declare_queue(
+            self._replies, durable=True, arguments={"x-expires": REPLIES_EXPIRE_MS}
+        )
+        if self._replies_exchange:
+            await queue.bind(self._names.replies, routing_key=self._replies)
+        await queue.consume(self._on_reply)
+        self._session = asyncio.get_running_loop().create_future()
+        self._listening.set()
+        self._link.up()
+        below = await channel.get_underlay_channel()
+        try:
+            await asyncio.wait({below.closing})
+            raise Lost("the channel was closed")
+        finally:
+            self._listening.clear()
+            self._session.set_result(None)
+
+    async def _on_reply(self, message: AbstractIncomingMessage) -> None:
+        answered = self._pending.get(message.correlation_id or "")
+        if answered is not None and not answered.done():
+            answered.set_result(_reply(message.body))
+        with suppress(*BROKEN):
+            await message.ack()
+
+    def _connected(self) -> AbstractConnection:
+        if self._link.connection is None:
+            raise BrokerUnreachable("the connection to the broker is lost")
+        return self._link.connection
+
+    async def _end(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+def remote_error(error: Error) -> AgentError:
+    """The class that its code names; for an unknown code, one that says whether to try again. Pure."""
+    kind = BY_CODE.get(error.code)
+    details = dict(error.details)
+    if kind is None:
+        kind = UnknownRetryable if error.retryable else UnknownError
+        details.setdefault("code", error.code)
+    return kind(error.message, details=details, incident=error.incident)
+
+
+def _checked(method: Method, args: Message | Mapping[str, Any]) -> Message:
+    """Raises InvalidRequest, as the agent would. A spawn always ends."""
+    params = args if isinstance(args, Message) else validate(method, dict(args))
+    if not isinstance(params, method.params):
+        raise InvalidRequest.field("args", f"are those of {type(params).__name__}", f"{method.name} takes its own")
+    if isinstance(params, Spawn) and params.not_after is None:
+        return params.model_copy(update={"not_after": datetime.now(UTC) + SPAWN_NOT_AFTER})
+    return params
+
+
+def _as_call(message: Outgoing, method: Method, params: Message, timeout: float, address: _Address) -> Outgoing:
+    """The message with where its answer goes, and when nobody waits for it any more."""
+    headers: dict[str, str | int] = {REPLY_EXCHANGE: address.exchange} if address.exchange else {}
+    if not (isinstance(params, Params) and params.not_after is not None):
+        headers[DEADLINE] = (datetime.now(UTC) + timedelta(seconds=timeout)).isoformat()
+    # A read that nobody waits for may vanish; a change is answered with `expired`.
+    expiration = timeout if method.kind == "read" else None
+    return replace(
+        message,
+        headers=headers,
+        expiration=expiration,
+        reply_to=address.reply_to,
+        correlation_id=address.correlation_id,
+    )
+
+
+def _queue(names: SharedNames, method: Method, host: str | None) -> str:
+    """Reads go where they are answered also while commands wait."""
+    if host is None:
+        return names.shared
+    own = names.of(host)
+    return own.queries if method.on_query_queue else own.commands
+
+
+async def _either(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> None:
+    await asyncio.wait({one, other}, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _reply(body: bytes) -> Reply:
+    try:
+        return Reply.model_validate_json(body)
+    except ValidationError:
+        error = Error(code="internal", message="the agent's answer can't be read", retryable=False)
+        return Reply(error=error)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the broker's library raises, as errors of this client; no password is in them."""
+    try:
+        yield
+    except AuthenticationError as error:
+        raise LoginRefused(f"the broker refuses the login: {describe(error)}") from None
+    except REFUSALS as error:
+        raise LoginRefused(f"the broker refuses: {describe(error)}") from None
+    except BROKEN as error:
+        raise BrokerUnreachable(f"the broker can't be reached: {describe(error)}") from None
+
+
+@asynccontextmanager
+async def _told_context(
+    inner: AbstractAsyncContextManager[AsyncIterator[CloudEvent]],
+) -> AsyncIterator[AsyncIterator[CloudEvent]]:
+    with _told():
+        events = await inner.__aenter__()
+    try:
+        yield events
+    finally:
+        await inner.__aexit__(None, None, None)
+
+
+__all__: Sequence[str] = [
+    "BrokerUnreachable",
+    "ComputeClient",
+    "LoginRefused",
+    "ParkedMessage",
+    "UnknownError",
+    "UnknownRetryable",
+    "Unroutable",
+    "remote_error",
+]
