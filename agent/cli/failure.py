@@ -31,6 +31,10 @@ _ADVICE = {
 }
 
 
+class ReaderGone(Exception):
+    """Who reads our output has gone away, as `head` does."""
+
+
 def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
     """Print it and return the exit code."""
     if debug:
@@ -78,7 +82,7 @@ def _interrupted(error: BaseException, as_json: bool) -> int:
     return exit_codes.INTERRUPTED
 
 
-def _broken_pipe(error: BaseException, as_json: bool) -> int:
+def _reader_gone(error: BaseException, as_json: bool) -> int:
     return exit_codes.BROKEN_PIPE
 
 
@@ -110,7 +114,7 @@ _TELLERS: tuple[tuple[type[BaseException], Callable[..., int]], ...] = (
     (LoginRefused, _simple("login_refused", exit_codes.REFUSED_LOGIN)),
     (BrokerUnreachable, _simple("broker_unreachable", exit_codes.BROKER)),
     (Unroutable, _simple("nobody_listens", exit_codes.UNROUTABLE)),
-    (BrokenPipeError, _broken_pipe),
+    (ReaderGone, _reader_gone),
     (KeyboardInterrupt, _interrupted),
     (click.Abort, _interrupted),
 )

@@ -29,8 +29,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key, (where, _) in zip(keys, node.value, strict=True):
-            if keys.count(key) > 1:
+        for place, (key, (where, _)) in enumerate(zip(keys, node.value, strict=True)):
+            if keys.index(key) < place:
                 raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", where.start_mark)
         return super().construct_mapping(node, deep)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from importlib import import_module
@@ -28,6 +29,15 @@ class Root(click.Group):
     def get_help(self, ctx: click.Context) -> str:
         return help_text().rstrip("\n")
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # click's own `main` would make it exit code 1, which says something else here.
+            from agent.cli.failure import ReaderGone
+
+            raise ReaderGone from error
+
     def main(self, args: Any = None, *rest: Any, **extra: Any) -> Any:
         """Exits. `obj`, an App, is how tests and completion put another client behind the commands."""
         from agent.cli.app import App
@@ -38,14 +48,15 @@ class Root(click.Group):
             code = super().main(args, *rest, obj=app, **extra)
             sys.stdout.flush()
         except BaseException as error:
-            from agent.cli.failure import report
+            from agent.cli.failure import ReaderGone, report
 
             if isinstance(error, SystemExit):
                 raise
             code = report(error, as_json=app.as_json, debug=app.debug)
-            if isinstance(error, BrokenPipeError):
+            if isinstance(error, ReaderGone):
                 # Or the interpreter, flushing on its way out, would print a second error.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                with contextlib.suppress(OSError):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(code if isinstance(code, int) else 0)
 
 

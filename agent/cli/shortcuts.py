@@ -70,7 +70,8 @@ def image(text: str) -> Tree:
     where, _, rest = text.partition(",")
     extra = object_of(rest) if rest else {}
     source = {"url": _absolute(where)} | {key: extra.pop(key) for key in _OF_THE_IMAGE & extra.keys()}
-    source.setdefault("format", _format_of(where))
+    if "format" not in source:
+        source["format"] = _format_of(where)
     return {"kind": "image", "image": source, **extra}
 
 
