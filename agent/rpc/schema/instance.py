@@ -59,7 +59,9 @@ class BlankDisk(DiskBase):
 
     kind: Literal["blank"]
     size_mb: Mib
+    """Size in MiB."""
     format: Literal["qcow2", "raw"] = "qcow2"
+    """Of the file on the host."""
 
 
 class EphemeralDisk(DiskBase):
@@ -67,8 +69,11 @@ class EphemeralDisk(DiskBase):
 
     kind: Literal["ephemeral"]
     size_mb: Mib
+    """Size in MiB."""
     filesystem: Literal["ext4", "vfat", "none"] = "ext4"
+    """`none` leaves it empty."""
     label: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,11}$")] = "ephemeral0"
+    """Of the file system."""
 
 
 class SwapDisk(DiskBase):
@@ -76,6 +81,7 @@ class SwapDisk(DiskBase):
 
     kind: Literal["swap"]
     size_mb: Mib
+    """Size in MiB."""
 
 
 class VolumeData(Message):
@@ -84,7 +90,9 @@ class VolumeData(Message):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     volume_id: Identifier | None = None
+    """Used when `serial` isn't given."""
     access_mode: Literal["rw", "ro"] = "rw"
+    """`ro`: the guest can't write to it."""
     auth_method: str | None = None
     auth_username: str | None = None
     auth_password: Secret | None = None
@@ -97,6 +105,7 @@ class VolumeData(Message):
     host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,253}$")] | None = None
     """For `nbd`: with `port`."""
     port: int | None = Field(default=None, ge=1, le=65535)
+    """For `nbd`: of `host`."""
     socket: Path | None = None
     """For `nbd`: a unix socket, in place of `host` and `port`."""
     export: Text = ""
@@ -147,9 +156,13 @@ class InterfaceBase(Message):
     mac_address: MacAddress | None = None
     """Default made from the port id."""
     model: Literal["virtio", "e1000"] = "virtio"
+    """The card that the guest sees."""
     mtu: int | None = Field(default=None, ge=68, le=65535)
+    """Bytes; default the network's."""
     fixed_ips: tuple[FixedIp, ...] = ()
+    """Addresses, told on the config drive."""
     dns_servers: tuple[IPvAnyAddress, ...] = ()
+    """Told on the config drive."""
 
 
 class BridgeInterface(InterfaceBase):
@@ -157,6 +170,7 @@ class BridgeInterface(InterfaceBase):
 
     type: Literal["bridge"]
     bridge: DeviceName
+    """Name of the bridge on the host."""
 
 
 class NetworkInterface(InterfaceBase):
@@ -164,6 +178,7 @@ class NetworkInterface(InterfaceBase):
 
     type: Literal["network"]
     network: Name
+    """libvirt's name of it."""
 
 
 class UserInterface(InterfaceBase):
@@ -177,6 +192,7 @@ Interface = Annotated[BridgeInterface | NetworkInterface | UserInterface, Field(
 
 class InjectedFile(Message):
     path: Path
+    """Where it goes in the guest."""
     content: Secret
     """base64"""
 
@@ -189,12 +205,15 @@ class ConfigDrive(Message):
     ) = None
     """Default the instance's name."""
     meta: dict[Text, Text] = Field(default_factory=dict)
+    """Further entries of `meta_data.json`."""
     user_data: Secret | None = None
     """Text for cloud-init: a script or `#cloud-config`."""
     admin_pass: Secret | None = None
+    """The administrator's password."""
     public_keys: dict[Text, Text] = Field(default_factory=dict)
     """Name to key, as in `authorized_keys`."""
     files: tuple[InjectedFile, ...] = ()
+    """Files for the guest to write."""
 
 
 class Cpu(Message):
@@ -233,20 +252,27 @@ class Instance(Message):
     """A guest as it shall be."""
 
     uuid: UUID
+    """Chosen by the caller, so that a repeat is known."""
     name: Name
+    """The domain's name in libvirt."""
     vcpus: int = Field(ge=1, le=512)
     memory_mb: int = Field(ge=16, le=64 * 1024 * 1024)
     """MiB."""
     disks: tuple[Disk, ...] = Field(default=(), max_length=64)
     interfaces: tuple[Interface, ...] = Field(default=(), max_length=32)
     config_drive: ConfigDrive | None = None
+    """Default: no config drive."""
     cpu: Cpu = Cpu()
     machine: Machine = Machine()
     firmware: Literal["bios", "uefi"] = "bios"
+    """`uefi` is without Secure Boot."""
     clock: Literal["utc", "localtime"] = "utc"
+    """What the guest's hardware clock shows at start."""
     console: Console = Console()
     graphics: Graphics = Graphics()
     guest_agent: bool = True
     """A channel for qemu-guest-agent."""
     metadata: dict[Text, Text] = Field(default_factory=dict)
+    """The caller's own notes, kept with the domain."""
     owner: Owner = Owner()
+    """Whose it is, for lists and accounts."""

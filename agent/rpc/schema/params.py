@@ -27,28 +27,34 @@ class AttachVolume(InstanceParams):
     """Attach a volume, to the running guest too."""
 
     connection_info: ConnectionInfo
+    """cinder's description of the volume."""
     device: str | None = Field(default=None, max_length=32)
     """Accepted as nova sends it; the guest decides for itself."""
     bus: Bus = "virtio"
+    """How the guest sees it."""
     boot_index: int | None = Field(default=None, ge=1, le=64)
+    """Place in the boot order; default: it isn't booted from."""
 
 
 class DetachVolume(InstanceParams):
     """Detach a volume; success only when the guest let go."""
 
     volume_id: Identifier
+    """The volume's id, as it was attached."""
 
 
 class AttachInterface(InstanceParams):
     """Attach a network interface, to the running guest too."""
 
     vif: Interface
+    """The interface, as in `instance.interfaces`."""
 
 
 class DetachInterface(InstanceParams):
     """Detach a network interface; success only when the guest let go."""
 
     port_id: Identifier
+    """The interface's port."""
 
 
 class Start(InstanceParams):
@@ -75,6 +81,7 @@ class Stop(InstanceParams):
     """Stop the guest: by its power button first, by pulling the plug after `timeout_s`."""
 
     graceful: bool = True
+    """False pulls the plug at once."""
     timeout_s: float = Field(default=60, ge=0, le=3600)
     """Seconds the guest has to shut down by itself."""
 
@@ -84,6 +91,7 @@ class Reboot(InstanceParams):
 
     mode: Literal["soft", "hard"] = "soft"
     timeout_s: float = Field(default=120, ge=0, le=3600)
+    """Seconds the guest has to reboot by itself."""
 
 
 class OperationParams(Params):
@@ -112,8 +120,11 @@ class ListInstances(Read):
     """The instances of this host."""
 
     power_state: str | None = None
+    """Only those in this state."""
     name: str | None = None
+    """Only the one of this name."""
     project_id: str | None = None
+    """Only those whose owner is this project."""
 
 
 class GetHost(Read):
@@ -135,15 +146,20 @@ class GetConsoleOutput(Read):
 
     instance_uuid: UUID
     tail_bytes: int = Field(default=100 * 1024, ge=1, le=1024 * 1024)
+    """Bytes, at most: the last ones."""
 
 
 class ListOperations(Read):
     """Operations, newest first."""
 
     instance_uuid: UUID | None = None
+    """Only those on this instance."""
     status: str | None = None
+    """Only those with this status."""
     method: str | None = None
+    """Only those of this method."""
     limit: int = Field(default=100, ge=1, le=1000)
+    """How many at most."""
     before: UUID | None = None
     """Those accepted before this operation: for the next page."""
 
@@ -158,11 +174,15 @@ class ReplayEvents(Read):
     """Durable events again, from a sequence number on."""
 
     from_sequence: int = Field(ge=1)
+    """The first sequence number that is wanted."""
     limit: int = Field(default=100, ge=1, le=1000)
+    """How many at most."""
 
 
 class Plan(Read):
     """What a changing method would do here: its steps, what it needs of the host, the XML. Does nothing."""
 
     method: str
+    """A changing method on an instance."""
     args: dict[str, Any] = Field(default_factory=dict)
+    """Its arguments, as it would get them."""

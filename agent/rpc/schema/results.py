@@ -32,10 +32,13 @@ class Changed(Result):
 class DiskView(Result):
     id: str
     target: str
+    """As libvirt names it; a hint."""
     bus: str
     source: str | None = None
+    """What is behind it on the host."""
     serial: str | None = None
     removable: bool = False
+    """A volume: it can be detached."""
 
 
 class InterfaceView(Result):
@@ -43,7 +46,9 @@ class InterfaceView(Result):
     type: str
     mac_address: str
     source: str | None = None
+    """Bridge or network."""
     tap: str | None = None
+    """The device on the host, while the guest runs."""
 
 
 class InstanceView(Result):
@@ -56,16 +61,22 @@ class InstanceView(Result):
     last_known: str | None = None
     """The last state seen, when `power_state` is unknown."""
     reason: str = ""
+    """Why it is in that state, as far as the hypervisor says."""
     generation: int = 0
+    """Counts the instance's changes."""
     request_id: str | None = None
+    """Of the request that changed it last."""
     vcpus: int | None = None
     memory_mb: int | None = None
+    """MiB."""
     disks: tuple[DiskView, ...] = ()
     interfaces: tuple[InterfaceView, ...] = ()
     metadata: dict[str, str] = Field(default_factory=dict)
     owner: dict[str, str | None] = Field(default_factory=dict)
     vnc_port: int | None = None
+    """On the host's loopback address."""
     console_path: str | None = None
+    """Of the serial console, on the host."""
     under_way: tuple[UUID, ...] = ()
     """Operations that hold the instance, first the one that runs."""
 
@@ -85,6 +96,7 @@ class HostInfo(Result):
     host: str
     agent_version: str
     stream: UUID
+    """The event stream; another one means that the journal was lost."""
     hypervisor_type: str
     hypervisor_version: str
     virt_type: str
@@ -93,10 +105,15 @@ class HostInfo(Result):
     vcpus: int
     vcpus_used: int
     memory_mb: int
+    """MiB."""
     memory_mb_used: int
+    """MiB."""
     disk_mb: int
+    """MiB."""
     disk_mb_free: int
+    """MiB."""
     instances: int
+    """How many there are, running or not."""
     capabilities: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -120,8 +137,10 @@ class ConsoleOutput(Result):
 class StepView(Result):
     name: str
     mark: str
+    """`begun`, `done`, `undoing`, `undone` or `stuck`."""
     at: AwareDatetime
     seconds: float | None = None
+    """How long it took, once it is done or undone."""
 
 
 class OperationView(Result):
@@ -129,6 +148,7 @@ class OperationView(Result):
     method: str
     instance_uuid: UUID | None = None
     status: str
+    """`queued`, `running`, `succeeded`, `failed`, `cancelled`, `unknown`, `stuck` or `abandoned`."""
     request_id: str | None = None
     user_id: str | None = None
     project_id: str | None = None
@@ -136,13 +156,16 @@ class OperationView(Result):
     begun_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
     not_after: AwareDatetime | None = None
+    """Past it the operation isn't begun."""
     progress: float | None = None
     """0.0 to 1.0 while it runs."""
     doing: str | None = None
+    """What it says it is doing, while it runs."""
     steps: tuple[StepView, ...] = ()
     shares: dict[str, float] = Field(default_factory=dict)
     """Seconds: `total`, of these `libvirt`, `qemu_img`, `download`, `wait`; the rest, `own`, is the agent's."""
     error: dict[str, Any] | None = None
+    """As in the answer, when it failed."""
 
 
 class GotOperation(Result):
@@ -158,6 +181,7 @@ class OperationList(Result):
 class Replayed(Result):
     stream: UUID
     events: tuple[dict[str, Any], ...]
+    """As they were published."""
     next_sequence: int
     """Ask from here next."""
 
@@ -172,7 +196,9 @@ class Planned(Result):
     method: str
     steps: tuple[PlannedStep, ...]
     resources: dict[str, Any] = Field(default_factory=dict)
+    """What it needs of the host."""
     xml: str | None = None
+    """The domain, for a spawn."""
 
 
 class Error(Result):
