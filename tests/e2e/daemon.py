@@ -21,10 +21,12 @@ class Daemon:
         self.directory = directory
         self.directory.mkdir(parents=True, exist_ok=True)
         self.directory.chmod(0o755)
+        # Its own and empty, so that the box's settings don't matter.
+        (directory / "agent.toml").touch()
         self.host = host
         self.state_dir = directory / "state"
         self.log = directory / "agent.log"
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("COMPUTE_AGENT_")},
             "COMPUTE_AGENT_CONFIG": str(directory / "agent.toml"),
             "COMPUTE_AGENT_HOST": host,
@@ -49,7 +51,7 @@ class Daemon:
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "agent"],
-                    env={**self._environment, "NOTIFY_SOCKET": str(address)},
+                    env={**self.environment, "NOTIFY_SOCKET": str(address)},
                     stdout=log,
                     stderr=log,
                     stdin=subprocess.DEVNULL,
