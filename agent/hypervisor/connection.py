@@ -128,10 +128,12 @@ class Libvirt:
         access: Access,
         *,
         workers: Mapping[Lane, int] = WORKERS,
-        max_lost: int = 16,
+        timeouts: Mapping[Lane, float] = TIMEOUTS,
+        max_lost: int = 32,
         on_late: Callable[[Late], None] | None = None,
         on_exhausted: Callable[[], None] | None = None,
     ) -> None:
+        self._timeouts = timeouts
         self._threads: Threads[Connection] = Threads(
             Connector(access),
             {str(lane): n for lane, n in workers.items()},
@@ -149,7 +151,7 @@ class Libvirt:
         (begun and not returned: the outcome is unknown), whatever `libvirt_errors` makes of a libvirtError,
         and whatever else `fn` raises.
         """
-        seconds = TIMEOUTS[lane] if timeout is None else timeout
+        seconds = self._timeouts[lane] if timeout is None else timeout
         return await self._threads.call(lane, _translating(fn, what), what=what, timeout=seconds)
 
     @property

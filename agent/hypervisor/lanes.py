@@ -110,7 +110,7 @@ class LaneQueue(Generic[R]):
         self._jobs: deque[Job[R]] = deque()
         self._changed = threading.Condition()
         self._workers = 0
-        self._idle = 0
+        self._free = 0  # workers without a job
         self._closed = False
 
     def put(self, job: Job[R]) -> None:
@@ -128,23 +128,30 @@ class LaneQueue(Generic[R]):
     def take(self) -> Job[R] | None:
         """Block for the next job; None when the lane is closed."""
         with self._changed:
-            self._idle += 1
-            try:
-                self._changed.wait_for(lambda: self._jobs or self._closed)
-                return None if self._closed else self._jobs.popleft()
-            finally:
-                self._idle -= 1
+            self._changed.wait_for(lambda: self._jobs or self._closed)
+            if self._closed:
+                return None
+            self._free -= 1
+            return self._jobs.popleft()
+
+    def done(self) -> None:
+        """The worker is free again. Said before the caller hears, or his next call would hire one more."""
+        with self._changed:
+            self._free += 1
 
     def hire(self) -> bool:
         """True when a further worker is wanted; it counts from now on."""
         with self._changed:
-            wanted = self._workers < self._size and len(self._jobs) > self._idle and not self._closed
+            wanted = self._workers < self._size and len(self._jobs) > self._free and not self._closed
             self._workers += wanted
+            self._free += wanted
             return wanted
 
-    def dismiss(self) -> None:
+    def dismiss(self, *, free: bool) -> None:
+        """A worker is gone, or lost: `free` when it had no job."""
         with self._changed:
             self._workers -= 1
+            self._free -= free
 
     def close(self) -> list[Job[R]]:
         """Take nothing more; the jobs that no worker has."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
-from uuid import UUID
 
 
 class Affect(enum.IntFlag):
@@ -103,6 +102,12 @@ class Domain(Protocol):
     def detachDeviceAlias(self, alias: str, flags: int = 0) -> int: ...  # noqa: N802
 
 
+class Network(Protocol):
+    """virNetwork."""
+
+    def isActive(self) -> int: ...  # noqa: N802
+
+
 class Connection(Protocol):
     """virConnect."""
 
@@ -127,6 +132,7 @@ class Connection(Protocol):
     def lookupByUUID(self, uuid: bytes) -> Domain: ...  # noqa: N802
     def lookupByName(self, name: str) -> Domain: ...  # noqa: N802
     def listAllDomains(self, flags: int = 0) -> list[Domain]: ...  # noqa: N802
+    def networkLookupByName(self, name: str) -> Network: ...  # noqa: N802
     def defineXMLFlags(self, xml: str, flags: int = 0) -> Domain: ...  # noqa: N802
     def domainListGetStats(  # noqa: N802
         self, doms: Sequence[Domain], stats: int = 0, flags: int = 0
@@ -137,8 +143,3 @@ class Connection(Protocol):
     def domainEventDeregisterAny(self, registration: Registration) -> int: ...  # noqa: N802
     def registerCloseCallback(self, callback: Callable[..., None], opaque: object) -> int: ...  # noqa: N802
     def unregisterCloseCallback(self) -> int: ...  # noqa: N802
-
-
-def look_up(connection: Connection, uuid: UUID) -> Domain:
-    """Raises libvirt's NO_DOMAIN."""
-    return connection.lookupByUUID(uuid.bytes)

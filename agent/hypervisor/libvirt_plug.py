@@ -196,18 +196,21 @@ class Unplug:
         ends = time.monotonic() + max(0.0, deadline.remaining(self._timeout) - MARGIN_S)
         with self._news.of(uuid) as heard:
             while (answer := await in_worker(partial(ask, uuid=uuid, device=device))) is not Answer.OUT:
-                if time.monotonic() >= ends:
+                until = min(ends, time.monotonic() + self._ask_again_s)
+                if not await self._hears(heard, device, until) and time.monotonic() >= ends:
                     raise _still_attached(uuid, device, answer)
-                await self._listen(heard, device, min(ends, time.monotonic() + self._ask_again_s))
 
-    async def _listen(self, heard: Ear, device: Device, until: float) -> None:
-        """Until there is a reason to look again."""
-        alias = ALIAS + device.id
+    async def _hears(self, heard: Ear, device: Device, until: float) -> bool:
+        """Whether there came a reason to look again at once.
+
+        A refusal by the guest is none: asked again at once, it would refuse again.
+        """
+        gone = DeviceGone(ALIAS + device.id)
         with telemetry.share("wait"):
             while (item := await heard.next(until - time.monotonic())) is not None:
-                # A refusal is no such reason: asking again at once would be refused again.
-                if isinstance(item, Power) or item == DeviceGone(alias):
-                    return
+                if isinstance(item, Power) or item == gone:
+                    return True
+        return False
 
 
 def _still_attached(uuid: UUID, device: Device, answer: Answer) -> OperationFailed:

@@ -153,10 +153,10 @@ class Threads(Generic[R]):
             thread.start()
         except RuntimeError:  # the host has no thread left; the job waits for one of the others
             self._running.discard(thread)
-            lane.dismiss()
+            lane.dismiss(free=True)
 
     def _lose(self, lane: LaneQueue[R], was: Phase) -> None:
-        lane.dismiss()
+        lane.dismiss(free=False)
         with self._counts:
             self._lost += 1
             self._lost_ever += 1
@@ -179,7 +179,7 @@ class Threads(Generic[R]):
             self._lost -= end is not None
             self._stuck -= end is Phase.WITHDRAWN
         if end is None:
-            lane.dismiss()
+            lane.dismiss(free=True)
         for each in self._lanes.values():
             self._hire(each)
         if not self._running and self._loop is not None and self._empty is not None:
@@ -192,9 +192,12 @@ class Threads(Generic[R]):
         """
         if (job := lane.take()) is None:
             return None
-        if not job.move(Phase.QUEUED, Phase.OPENING):
+        if not job.move(Phase.QUEUED, Phase.OPENING):  # withdrawn while it waited
+            lane.done()
             return Phase.DONE
         job.run(own.ready)
+        if job.phase is Phase.DONE:
+            lane.done()
         self._report(job)
         return job.phase
 
