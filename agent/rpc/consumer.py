@@ -45,9 +45,11 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerHealth:
-    """`trouble` says why nothing is consumed, when it isn't for a lost connection."""
+    """`consuming`: commands are taken. `paused`: there is no room for more. `trouble`: another agent has the
+    name."""
 
     connected: bool
+    consuming: bool
     paused: bool
     trouble: str | None
 
@@ -158,7 +160,12 @@ class Consumer:
         await self._consuming.wait()
 
     def health(self) -> ConsumerHealth:
-        return ConsumerHealth(self._link.connection is not None, self._paused, self._trouble)
+        return ConsumerHealth(
+            connected=self._link.connection is not None,
+            consuming=self._consuming.is_set(),
+            paused=self._paused,
+            trouble=self._trouble,
+        )
 
     async def stop_consuming(self, answers_s: float = 5.0) -> None:
         """Take nothing more: what is being accepted is finished, the rest is handed back. Answers to reads
