@@ -100,6 +100,14 @@ async def test_undefining_twice_is_success(world: World) -> None:
         assert spec.uuid not in {view.uuid for view in await world.hypervisor.domains.list()}
 
 
+async def test_a_guest_undefined_while_it_runs_is_gone_when_it_stops(world: World) -> None:
+    spec = await running(world, world.spec())
+    await world.hypervisor.domains.undefine(spec.uuid)
+    assert (await state(world, spec.uuid))[0] is PowerState.RUNNING
+    await world.hypervisor.domains.power_off(spec.uuid)
+    assert spec.uuid not in {view.uuid for view in await world.hypervisor.domains.list()}
+
+
 async def test_defining_again_changes_the_definition_of_a_guest_that_runs_on(world: World) -> None:
     spec = await running(world, world.spec())
     await world.hypervisor.domains.define(guest_of(world, spec, generation=2))
@@ -174,4 +182,6 @@ async def test_a_screen_is_there_while_the_guest_runs_and_only_then(world: World
     ports = {(await domains.get(spec.uuid)).vnc_port for spec in (first, second)}
     assert len(ports - {None}) == 2
     await domains.power_off(first.uuid)
-    assert (await domains.get(first.uuid)).vnc_port is None
+    await domains.suspend(second.uuid)
+    for spec in (first, second):
+        assert (await domains.get(spec.uuid)).vnc_port is None
