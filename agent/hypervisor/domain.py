@@ -206,11 +206,10 @@ def disks(guest: Guest, facts: HostFacts) -> Iterator[Device]:
 
 
 def _boot_orders(disks: Sequence[PluggedDisk]) -> dict[str, int]:
-    """libvirt's boot order (from 1, no gaps needed) by disk id. When nobody asked, the first disk boots."""
+    """libvirt's boot order (from 1) by disk id. Whose boot index is absent or negative doesn't boot."""
     asked = [disk for disk in disks if disk.boot_index is not None and disk.boot_index >= 0]
     asked.sort(key=lambda disk: disk.boot_index or 0)
-    chosen = asked or [disk for disk in disks if disk.device == "disk"][:1]
-    return {disk.id: place for place, disk in enumerate(chosen, start=1)}
+    return {disk.id: place for place, disk in enumerate(asked, start=1)}
 
 
 def scsi_controllers(guest: Guest, facts: HostFacts) -> Iterator[Device]:

@@ -81,7 +81,7 @@ def interface_element(interface: AnyInterface) -> AnyNic:
         case BridgeInterface(bridge=bridge, mtu=mtu):
             return BridgeNic(bridge=bridge, tap=tap_name(interface.port_id), mtu=mtu, **shared)
         case NetworkInterface(network=network, mtu=mtu):
-            return NetworkNic(network=network, mtu=mtu, **shared)
+            return NetworkNic(network=network, tap=tap_name(interface.port_id), mtu=mtu, **shared)
         case UserInterface():
             return UserNic(**shared)
 

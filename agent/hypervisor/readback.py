@@ -102,9 +102,13 @@ def targets(text: str) -> frozenset[str]:
     return frozenset(disk.target for disk in Live.from_xml(text).disks)
 
 
-def next_boot_order(text: str) -> int:
-    """The first boot order after all that are in use. Raises BadXml."""
-    return max((disk.boot_order or 0 for disk in Live.from_xml(text).disks), default=0) + 1
+def next_boot_order(text: str) -> int | None:
+    """The first boot order after all that are in use. Raises BadXml.
+
+    None when no disk has one: libvirt then boots by kind of device, and refuses a disk with an order.
+    """
+    used = [disk.boot_order for disk in Live.from_xml(text).disks if disk.boot_order is not None]
+    return max(used) + 1 if used else None
 
 
 def scsi_controllers(text: str) -> frozenset[int]:

@@ -70,7 +70,7 @@ def scsi_controller(target: str) -> int:
 
 
 def tap_name(port_id: str) -> str:
-    """The host's device behind a bridge interface; at most 15 characters, known before it is made."""
+    """The host's device behind an interface; at most 15 characters, known before it is made."""
     return "tap" + port_id[:11]
 
 

@@ -206,7 +206,8 @@ class _Place:
         return True if self.presence else self._scalar(node)
 
     def _children(self, holder: Node) -> Any:
-        made = tuple(cls.from_node(node) for node in holder for cls in self.elements if cls.fits(node))
+        kinds = ((node, next((cls for cls in self.elements if cls.fits(node)), None)) for node in holder)
+        made = tuple(kind.from_node(node) for node, kind in kinds if kind is not None)
         return made if self.many else next(iter(made), None)
 
     def _scalar(self, node: Node) -> str | bool | None:

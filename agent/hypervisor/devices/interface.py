@@ -25,10 +25,11 @@ class BridgeNic(_Nic):
 
 
 class NetworkNic(_Nic):
-    """A network of libvirt's. `mtu` in bytes."""
+    """A tap that libvirt makes and puts into a network of its own. `mtu` in bytes."""
 
     type: Annotated[Literal["network"], At("@type")] = "network"
     network: Annotated[str, At("source/@network")]
+    tap: Annotated[str, At("target/@dev")]
     mtu: Annotated[int | None, At("mtu/@size")] = None
 
 

@@ -21,7 +21,7 @@ def interface_problems(spec: InstanceSpec) -> Iterator[Problem]:
     for place, interface in enumerate(spec.interfaces):
         yield from own_problems(interface, f"instance.interfaces[{place}]")
     yield from _shared(spec, "mac_address", [i.mac_address.lower() for i in spec.interfaces])
-    taps = [tap_name(i.port_id) if isinstance(i, BridgeInterface) else i.port_id for i in spec.interfaces]
+    taps = [i.port_id if isinstance(i, UserInterface) else tap_name(i.port_id) for i in spec.interfaces]
     yield from _shared(spec, "port_id", taps)
 
 
