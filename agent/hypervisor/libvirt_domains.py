@@ -36,6 +36,7 @@ class LibvirtDomains:
     """`detach_timeout`: seconds a guest has to let go of a device when the caller has no earlier deadline."""
 
     def __init__(self, libvirt: Libvirt, news: News, facts_for: FactsFor, detach_timeout: float) -> None:
+        self.made: set[UUID] = set()  # for `watch`
         self._libvirt = libvirt
         self._facts_for = facts_for
         self._waits = Waits(self.power, news)
@@ -58,6 +59,7 @@ class LibvirtDomains:
         spec = guest.spec
         xml = self.render(guest)
         await self._do(Lane.SHORT, "define", spec.uuid, partial(changes.define, name=spec.name, xml=xml))
+        self.made.add(spec.uuid)
 
     async def undefine(self, uuid: UUID) -> None:
         await self._do(Lane.SHORT, "undefine", uuid, changes.undefine)

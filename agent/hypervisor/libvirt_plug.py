@@ -26,7 +26,7 @@ from typing import Protocol, TypeVar
 from uuid import UUID
 
 from agent import deadline, telemetry
-from agent.errors import Conflict, OperationFailed
+from agent.errors import Conflict, OperationFailed, Unsupported
 from agent.hypervisor import limits, readback
 from agent.hypervisor.connection import tolerating
 from agent.hypervisor.libvirt_api import Affect, Connection, Domain, Xml
@@ -96,6 +96,9 @@ def attach_disk(connection: Connection, uuid: UUID, disk: PluggedDisk, direct_io
     if any(seen.source != wanted.source for seen in had):
         raise Conflict(f"another disk is attached to instance {uuid} as {disk.id}")
     affect = texts.lacking(lambda there: readback.disk_element(there, disk.id) is not None)
+    if Affect.LIVE in affect and disk.bus not in limits.HOT_PLUGGABLE:
+        feature = f"hotplug.{disk.bus}"
+        raise Unsupported(f"a running guest takes no {disk.bus} disk", details={"feature": feature})
     if affect:
         _attach_scsi_controller(domain, disk, target, texts)
         domain.attachDeviceFlags(text, affect)

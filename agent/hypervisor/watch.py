@@ -44,6 +44,9 @@ LONGEST_PAUSE_S = 10.0
 class Roster(Protocol):
     """Where the watch asks what it hasn't heard."""
 
+    made: set[UUID]
+    """Guests that this agent defined: one may be gone again before it could be asked whose it was."""
+
     async def list(self) -> tuple[DomainView, ...]: ...
 
     async def power(self, uuid: UUID) -> Power:
@@ -180,7 +183,8 @@ class Watch:
 
     async def _hear_undefined(self, said: Said) -> None:
         self._others.discard(said.uuid)
-        if said.uuid in self._last and await self._read(said.uuid) is None:
+        known = said.uuid in self._last or said.uuid in self._roster.made
+        if known and await self._read(said.uuid) is None:
             self._forget(said)
 
     async def _hear_power(self, said: Said) -> None:
@@ -217,7 +221,8 @@ class Watch:
             return None
 
     def _forget(self, said: Said) -> None:
-        del self._last[said.uuid]
+        self._last.pop(said.uuid, None)
+        self._roster.made.discard(said.uuid)
         self._tell(Kind.GONE, at=said.at, uuid=said.uuid)
 
     def _tell(self, kind: Kind, *, at: datetime | None = None, **more: Any) -> None:
