@@ -21,6 +21,14 @@ async def seen(world: World, spec: InstanceSpec, state: PowerState, reason: str,
     return await world.observed.until(wanted, since=since, patience=world.patience)
 
 
+async def ended(world: World) -> InstanceSpec:
+    """A guest that ran and was stopped, both observed."""
+    spec, mark = await running(world, world.spec()), world.observed.mark()
+    await world.hypervisor.domains.power_off(spec.uuid)
+    await seen(world, spec, PowerState.SHUTDOWN, "destroyed", mark)
+    return spec
+
+
 async def test_the_first_observation_lists_all_guests_as_they_are(world: World) -> None:
     off, on = await made(world, world.spec()), await running(world, world.spec())
     await world.restart_driver()
@@ -82,14 +90,14 @@ async def test_a_guest_paused_and_continued_by_somebody_else_is_seen(world: Worl
 
 
 async def test_a_guest_undefined_by_somebody_else_is_gone(world: World) -> None:
-    spec, mark = await made(world, world.spec()), world.observed.mark()
+    spec, mark = await ended(world), world.observed.mark()
     await world.undefine(spec.uuid)
     gone = await world.observed.until(lambda o: o.uuid == spec.uuid, since=mark, patience=world.patience)
     assert gone.kind is Kind.GONE
 
 
 async def test_a_guest_that_the_agent_undefined_is_gone(world: World) -> None:
-    spec, mark = await made(world, world.spec()), world.observed.mark()
+    spec, mark = await ended(world), world.observed.mark()
     await world.hypervisor.domains.undefine(spec.uuid)
     await world.observed.until(
         lambda o: (o.kind, o.uuid) == (Kind.GONE, spec.uuid), since=mark, patience=world.patience

@@ -68,10 +68,27 @@ async def test_a_suspended_guest_is_restored_by_start(world: World) -> None:
     assert await state(world, spec.uuid) == (PowerState.RUNNING, "restored")
 
 
-async def test_a_paused_guest_can_be_suspended(world: World) -> None:
+async def test_a_guest_that_was_paused_when_it_was_suspended_runs_when_it_is_started(world: World) -> None:
     spec = await running(world, world.spec())
     await world.hypervisor.domains.pause(spec.uuid)
     await world.hypervisor.domains.suspend(spec.uuid)
+    await world.hypervisor.domains.start(spec.uuid)
+    assert (await state(world, spec.uuid))[0] is PowerState.RUNNING
+
+
+async def test_what_is_stamped_on_a_suspended_guest_holds_when_it_is_restored(world: World) -> None:
+    spec = await running(world, world.spec())
+    await world.hypervisor.domains.suspend(spec.uuid)
+    await world.hypervisor.domains.stamp(spec.uuid, 5, "request-5")
+    await world.hypervisor.domains.start(spec.uuid)
+    view = await world.hypervisor.domains.get(spec.uuid)
+    assert (view.generation, view.request_id) == (5, "request-5")
+
+
+async def test_the_plug_of_a_suspended_guest_is_pulled_already(world: World) -> None:
+    spec = await running(world, world.spec())
+    await world.hypervisor.domains.suspend(spec.uuid)
+    await world.hypervisor.domains.power_off(spec.uuid)
     assert (await state(world, spec.uuid))[0] is PowerState.SUSPENDED
 
 
