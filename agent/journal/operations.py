@@ -41,17 +41,13 @@ from agent.saga import Mark
 
 IDENTITY_LIMIT = 640
 ENDS = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.UNKNOWN, Status.STUCK})
+NO_FAILURES = frozenset({Status.SUCCEEDED, Status.CANCELLED})
 WAITS_FOR_A_PERSON = frozenset({Status.UNKNOWN, Status.STUCK})
 
 
 def accept(db: apsw.Connection, new: NewOperation, state: str, at: datetime, outbox_limit: int) -> Acceptance:
     """`state` is the sealed JSON of `new.state`. Raises InvalidRequest, Unavailable at the outbox's bound."""
-    if not 1 <= len(new.identity) <= IDENTITY_LIMIT:
-        raise InvalidRequest.field(
-            "identity",
-            f"is {len(new.identity)} characters long with its scope",
-            f"use 1 to {IDENTITY_LIMIT}",
-        )
+    _check_identity(new.identity)
     first = db.execute(
         "SELECT number, id, fingerprint, method, answer FROM operations WHERE identity = ?", (new.identity,)
     ).fetchone()
@@ -61,13 +57,23 @@ def accept(db: apsw.Connection, new: NewOperation, state: str, at: datetime, out
     return Accepted(_insert(db, new, state, at))
 
 
+def _check_identity(identity: str) -> None:
+    if not 1 <= len(identity) <= IDENTITY_LIMIT:
+        raise InvalidRequest.field(
+            "identity", f"is {len(identity)} characters long with its scope", f"use 1 to {IDENTITY_LIMIT}"
+        )
+    if not identity.isprintable():
+        raise InvalidRequest.field("identity", "holds characters that can't be printed", "use printable ones")
+
+
 def _repeat(db: apsw.Connection, new: NewOperation, first: tuple[Any, ...]) -> Acceptance:
     number, operation_id, fingerprint, method, answer = first
     if (fingerprint, method) != (new.fingerprint, new.method):
         return Different(UUID(operation_id))
     if answer is not None:
         return Repeated(UUID(operation_id), Answer.model_validate_json(answer))
-    _add_waiter(db, number, new.address)
+    if new.address is not None and not new.address.only_failures:
+        _add_waiter(db, number, new.address)
     return Repeated(UUID(operation_id), None)
 
 
@@ -169,8 +175,9 @@ def finish(db: apsw.Connection, operation_id: UUID, ending: Ending) -> None:
     ).fetchall()
     _expect(db, ended, operation_id, "end")
     waiters = db.execute("DELETE FROM waiters WHERE operation = ? RETURNING address", ended[0]).fetchall()
-    for waiter in waiters:
-        replies.add(db, str(waiter[0]), answer, ending.at)
+    for (waiter,) in waiters:
+        if ending.status not in NO_FAILURES or not Address.model_validate_json(str(waiter)).only_failures:
+            replies.add(db, str(waiter), answer, ending.at)
 
 
 def requeue(db: apsw.Connection, operation_id: UUID) -> None:

@@ -45,6 +45,8 @@ class Address(Frozen):
     correlation_id: str | None = None
     exchange: str = ""
     extra: dict[str, Any] = Field(default_factory=dict)
+    only_failures: bool = False
+    """A parking place: told of a failure alone, and once, however often the request is repeated."""
 
 
 class Caller(Frozen):

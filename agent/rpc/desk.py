@@ -42,6 +42,8 @@ class Request:
     scope: str
     address: Address | None
     deadline: datetime | None = None
+    parking: Address | None = None
+    """For a cast: where it goes if it fails after it was accepted."""
     context: dict[str, Any] = field(default_factory=dict)
 
 

@@ -84,9 +84,9 @@ class Handlers:
         match acceptance:
             case Accepted():
                 pass
-            case Repeated(answer=Answer() as answer) if new.address is not None:
+            case Repeated(answer=Answer() as answer) if call.request.address is not None:
                 log.info("request.repeated", operation=str(acceptance.operation_id))
-                await self._in.journal.add_reply(new.address, answer)
+                await self._in.journal.add_reply(call.request.address, answer)
             case Repeated():
                 log.info("request.repeated", operation=str(acceptance.operation_id))
             case Different(operation_id=operation_id):
@@ -130,7 +130,7 @@ class Handlers:
             state=state,
             instance_uuid=state.instance_uuid if isinstance(state, State) else None,
             caller=request.caller,
-            address=request.address,
+            address=request.address or request.parking,
             not_after=not_after,
             if_generation=asked.if_generation,
         )

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from agent.journal.records import Address, Answer
+from agent.rpc import dead_letters
 from agent.rpc.desk import Request
 from agent.rpc.message import Outgoing, Properties
 from agent.rpc.wire import document, plain
@@ -19,7 +20,7 @@ class _Encode(Protocol):
     def __call__(self, address: Address, answer: Answer, message_id: str, *, persistent: bool) -> Outgoing: ...
 
 
-_ENCODERS: dict[str, _Encode] = {plain.NAME: plain.encode}
+_ENCODERS: dict[str, _Encode] = {plain.NAME: plain.encode, dead_letters.NAME: dead_letters.encode}
 
 
 def address_of(properties: Properties, replies: str) -> Address | None:
