@@ -7,11 +7,13 @@ thing runs in, and what it is called in errors.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
+from agent.errors import Busy
 from agent.hypervisor import domain as domain_xml
 from agent.hypervisor import libvirt_changes as changes
 from agent.hypervisor import libvirt_console as console
@@ -27,6 +29,8 @@ from agent.hypervisor.ports import DiskView, DomainView, Guest, InterfaceView
 from agent.spec import AnyInterface, PluggedDisk, PowerState
 
 T = TypeVar("T")
+
+STARTS = 3
 
 FactsFor = Callable[[UUID], HostFacts]
 """What the builders must know of this host, for one instance."""
@@ -65,7 +69,10 @@ class LibvirtDomains:
         await self._do(Lane.SHORT, "undefine", uuid, changes.undefine)
 
     async def start(self, uuid: UUID) -> None:
-        await self._do(Lane.START, "start", uuid, changes.start)
+        for _ in range(STARTS - 1):
+            with contextlib.suppress(Busy):  # nothing was begun; another VNC port is tried
+                return await self._do(Lane.START, "start", uuid, changes.start)
+        return await self._do(Lane.START, "start", uuid, changes.start)
 
     async def power_off(self, uuid: UUID) -> None:
         await self._do(Lane.SHORT, "power off", uuid, changes.power_off)

@@ -145,6 +145,8 @@ REFINEMENTS = (
     Refinement(
         re.compile(r"cannot set up guest memory|Cannot allocate memory"), NoCapacity, {"resource": "memory"}
     ),
+    # libvirt found the port free, and another process took it before QEMU did.
+    Refinement(re.compile(r"Failed to find an available port"), Busy, {"resource": "vnc_port"}),
     Refinement(re.compile(r"No space left on device"), NoCapacity, {"resource": "disk"}),
 )
 REFINED = frozenset({Code.INTERNAL_ERROR, Code.OPERATION_FAILED, Code.SYSTEM_ERROR})

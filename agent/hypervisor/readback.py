@@ -8,6 +8,7 @@ back (`disk_element`, `interface_element`): libvirt compares more than our views
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated, ClassVar
 
 from agent.hypervisor import metadata, xml
@@ -83,23 +84,29 @@ class Live(Element):
     controllers: Annotated[tuple[LiveController, ...], At("devices")] = ()
 
 
+@lru_cache(maxsize=16)
+def _live(text: str) -> Live:
+    """Remembered for a moment: a view of a domain asks several things of one text."""
+    return Live.from_xml(text)
+
+
 def disks(text: str) -> tuple[DiskView, ...]:
     """Every disk that is ours, in the domain's order. Raises BadXml."""
     ours = metadata.parse(text)
     fixed = {disk.id for disk in ours.fixed_disks} if ours else set()
-    seen = ((disk, _disk_id(disk)) for disk in Live.from_xml(text).disks)
+    seen = ((disk, _disk_id(disk)) for disk in _live(text).disks)
     return tuple(_disk_view(disk, known, known not in fixed) for disk, known in seen if known)
 
 
 def interfaces(text: str) -> tuple[InterfaceView, ...]:
     """Every interface that is ours. Raises BadXml."""
-    seen = ((nic, _identity(nic.alias)) for nic in Live.from_xml(text).interfaces)
+    seen = ((nic, _identity(nic.alias)) for nic in _live(text).interfaces)
     return tuple(_interface_view(nic, port_id) for nic, port_id in seen if port_id)
 
 
 def targets(text: str) -> frozenset[str]:
     """The target names in use, also by disks that aren't ours. Raises BadXml."""
-    return frozenset(disk.target for disk in Live.from_xml(text).disks)
+    return frozenset(disk.target for disk in _live(text).disks)
 
 
 def next_boot_order(text: str) -> int | None:
@@ -107,34 +114,34 @@ def next_boot_order(text: str) -> int | None:
 
     None when no disk has one: libvirt then boots by kind of device, and refuses a disk with an order.
     """
-    used = [disk.boot_order for disk in Live.from_xml(text).disks if disk.boot_order is not None]
+    used = [disk.boot_order for disk in _live(text).disks if disk.boot_order is not None]
     return max(used) + 1 if used else None
 
 
 def scsi_controllers(text: str) -> frozenset[int]:
     """The indexes of the SCSI controllers. Raises BadXml."""
-    return frozenset(c.index for c in Live.from_xml(text).controllers if c.type == "scsi")
+    return frozenset(c.index for c in _live(text).controllers if c.type == "scsi")
 
 
 def machine_type(text: str) -> str:
     """q35 or pc, from the versioned name libvirt stores (`pc-q35-7.2`). Raises BadXml."""
-    return "q35" if "q35" in Live.from_xml(text).machine else "pc"
+    return "q35" if "q35" in _live(text).machine else "pc"
 
 
 def vnc_port(text: str) -> int | None:
     """None while the guest is off or has no screen. Raises BadXml."""
-    ports = (screen.port for screen in Live.from_xml(text).graphics if screen.type == "vnc")
+    ports = (screen.port for screen in _live(text).graphics if screen.type == "vnc")
     return next((port for port in ports if port > 0), None)
 
 
 def console_path(text: str) -> str | None:
     """The pseudo terminal or socket of the first serial port; None while there is none. Raises BadXml."""
-    return next((serial.path for serial in Live.from_xml(text).serials), None)
+    return next((serial.path for serial in _live(text).serials), None)
 
 
 def console_log(text: str) -> str | None:
     """The file that the first serial port is logged to. Raises BadXml."""
-    return next((serial.log for serial in Live.from_xml(text).serials), None)
+    return next((serial.log for serial in _live(text).serials), None)
 
 
 def disk_element(text: str, disk_id: str) -> str | None:

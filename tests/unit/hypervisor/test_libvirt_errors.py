@@ -9,6 +9,7 @@ import pytest
 
 from agent.errors import (
     AgentError,
+    Busy,
     Conflict,
     InvalidRequest,
     NoCapacity,
@@ -99,6 +100,13 @@ def test_a_host_without_room_is_told_from_a_guest_that_fails() -> None:
     error = translate(Failure(Code.INTERNAL_ERROR, FROM_QEMU, said), "start of x")
     assert type(error) is NoCapacity
     assert error.details == {"resource": "memory"}
+
+
+def test_a_vnc_port_that_was_taken_meanwhile_may_be_tried_again() -> None:
+    said = "qemu unexpectedly closed the monitor: Failed to find an available port: Address already in use"
+    error = translate(Failure(Code.INTERNAL_ERROR, FROM_QEMU, said), "start of x")
+    assert type(error) is Busy
+    assert error.retryable
 
 
 def test_no_free_port_is_a_feature_that_this_guest_lacks() -> None:
