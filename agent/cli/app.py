@@ -58,13 +58,14 @@ class Session:
         return replace(self, host=host)
 
     async def _connected(self, work: Callable[[Client], Awaitable[T]]) -> T:
-        connect = self.app.connect
-        if connect is None:
-            from agent.cli.link import connect as real
-
-            connect = real
-        async with connect(self.settings) as client:
+        async with (self.app.connect or _connect)(self.settings) as client:
             return await work(client)
+
+
+def _connect(settings: Settings) -> AbstractAsyncContextManager[Client]:
+    from agent.rpc.client import ComputeClient
+
+    return ComputeClient(settings.amqp, exchange=settings.rpc.exchange, topic=settings.rpc.topic)
 
 
 def common(*, host: bool = True, timeout: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from agent.cli.app import Session, common
 from agent.cli.parked import mended, request_of
-from agent.cli.ports import Client, ParkedMessage
+from agent.cli.ports import Client
 from agent.cli.values import Secrets
 from agent.errors import NotFound
+
+if TYPE_CHECKING:
+    from agent.rpc.parked import ParkedMessage
 
 _MOST = 10_000
 

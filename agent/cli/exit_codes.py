@@ -5,7 +5,7 @@ Where sysexits.h has a number for it, that one is taken; a class of errors witho
 
 from __future__ import annotations
 
-from agent.errors import AgentError
+from agent.errors import AgentError, Internal
 
 OK = 0
 UNEXPECTED = 1
@@ -50,4 +50,11 @@ MEANINGS: dict[int, str] = {
 
 
 def exit_code(error: AgentError) -> int:
-    return BY_CODE.get(error.code, NEWER)
+    return BY_CODE.get(code_of(error), NEWER)
+
+
+def code_of(error: AgentError) -> str:
+    """Its code; of one that this version has no class for, the code that the agent sent."""
+    if error.code == Internal.code and not isinstance(error, Internal):
+        return str(error.details.get("code", "unknown"))
+    return error.code

@@ -17,8 +17,7 @@ import click
 
 from agent.cli import exit_codes
 from agent.cli.output import printable
-from agent.cli.ports import BrokerUnreachable, LoginRefused, Unroutable
-from agent.errors import AgentError
+from agent.errors import AgentError, Unavailable
 from agent.settings_errors import SettingsError
 
 _ADVICE = {
@@ -46,10 +45,19 @@ def report(error: BaseException, *, as_json: bool, debug: bool) -> int:
 
 
 def _agent_error(error: AgentError, as_json: bool) -> int:
-    _json(as_json, error.code, error.message, error)
-    _say(f"error: {error.code}: {error.message}")
+    code = exit_codes.code_of(error)
+    _json(as_json, code, error.message, error)
+    _say(f"error: {code}: {error.message}")
+    _details(error)
+    number, advice = _of_the_broker(error) or (exit_codes.exit_code(error), _ADVICE.get(code))
+    if advice:
+        _say(f"  {advice}")
+    return number
+
+
+def _details(error: AgentError) -> None:
     fields = error.details.get("fields", [])
-    if len(fields) > 1:
+    if len(fields) > 1:  # a single one is in the message
         for field in fields:
             _say(f"  {field.get('path')}: {field.get('problem')}; {field.get('mend')}")
     for name, value in error.details.items():
@@ -57,9 +65,20 @@ def _agent_error(error: AgentError, as_json: bool) -> int:
             _say(f"  {name}: {value}")
     if error.incident:
         _say(f"  incident: {error.incident}; report it with the agent's log of that time")
-    if advice := _ADVICE.get(error.code):
-        _say(f"  {advice}")
-    return exit_codes.exit_code(error)
+
+
+def _of_the_broker(error: AgentError) -> tuple[int, str] | None:
+    """What the client itself found, in place of an agent."""
+    if not isinstance(error, Unavailable):
+        return None  # and the client, with the broker's library, need not be loaded
+    from agent.rpc.client import BrokerUnreachable, LoginRefused, Unroutable
+
+    told = {
+        BrokerUnreachable: (exit_codes.BROKER, "see that the broker runs, and the address: amqp.url, or --url"),
+        LoginRefused: (exit_codes.REFUSED_LOGIN, "see user, password and rights: amqp.url, or --url"),
+        Unroutable: (exit_codes.UNROUTABLE, "see the host's name: --host, and rpc.exchange and rpc.topic"),
+    }
+    return told.get(type(error))
 
 
 def _usage(error: click.ClickException, as_json: bool) -> int:
@@ -111,9 +130,6 @@ _TELLERS: tuple[tuple[type[BaseException], Callable[..., int]], ...] = (
     (AgentError, _agent_error),
     (click.ClickException, _usage),
     (SettingsError, _simple("settings", exit_codes.SETTINGS)),
-    (LoginRefused, _simple("login_refused", exit_codes.REFUSED_LOGIN)),
-    (BrokerUnreachable, _simple("broker_unreachable", exit_codes.BROKER)),
-    (Unroutable, _simple("nobody_listens", exit_codes.UNROUTABLE)),
     (ReaderGone, _reader_gone),
     (KeyboardInterrupt, _interrupted),
     (click.Abort, _interrupted),

@@ -1,11 +1,13 @@
-"""What the commands see of the broker. `agent.cli.link` puts `ComputeClient` behind it."""
+"""What the commands see of the broker: the part of `rpc.client.ComputeClient` that they use.
+
+A Protocol, so that tests can answer in its place, and so that no command's module loads the broker's library.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from agent.rpc.schema import Method
@@ -13,58 +15,36 @@ from agent.rpc.schema.base import Message
 from agent.rpc.schema.events import CloudEvent
 from agent.rpc.schema.results import Result
 
-
-class BrokerUnreachable(Exception):
-    """The broker can't be reached, or the connection was lost; the text says where and why, without a password."""
-
-
-class LoginRefused(Exception):
-    """The broker refuses the login or a right."""
-
-
-class Unroutable(Exception):
-    """No queue of that name: no agent has ever run for this host on this broker."""
-
-
-@dataclass(frozen=True, slots=True)
-class ParkedMessage:
-    """A cast that was refused. `body` has a placeholder for each secret; None when it wasn't kept."""
-
-    id: str
-    host: str
-    method: str
-    code: str
-    message: str
-    time: str
-    removed: tuple[str, ...] = ()
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
-    queue: str = ""
+if TYPE_CHECKING:
+    from agent.rpc.parked import ParkedMessage
 
 
 class Client(Protocol):
-    """All may raise BrokerUnreachable and LoginRefused; what an agent answers as an error is an AgentError."""
+    """All may raise the client's BrokerUnreachable and LoginRefused; an agent's error answer is an AgentError."""
 
-    async def call(self, method: Method, host: str, args: Message, *, timeout: float) -> Result:
+    async def call(self, method: Method, host: str | None, args: Message, *, timeout: float) -> Result:
         """Raises AgentError, TimedOut among them; Unroutable."""
         ...
 
-    async def cast(self, method: Method, host: str, args: Message) -> str:
+    async def cast(self, method: Method, host: str | None, args: Message) -> str:
         """The message's identity, by which its events are known. Raises Unroutable."""
         ...
 
-    def events(self, *, instance: UUID | None = None) -> AbstractAsyncContextManager[AsyncIterator[CloudEvent]]:
-        """Events from now on: all, or one instance's. Subscribed when the context is entered."""
+    def events(
+        self, *keys: str, instance: UUID | None = None
+    ) -> AbstractAsyncContextManager[AsyncIterator[CloudEvent]]:
+        """Events from now on, by routing key or of one instance. Subscribed when the context is entered."""
         ...
 
-    async def parked(self, limit: int) -> tuple[ParkedMessage, ...]:
+    async def parked(self, limit: int, /) -> tuple[ParkedMessage, ...]:
         """The oldest parked messages; they stay where they are."""
         ...
 
-    async def resend(self, parked: ParkedMessage, body: Mapping[str, Any]) -> None:
+    async def resend(self, parked: ParkedMessage, body: Mapping[str, Any], /) -> None:
         """Publish `body` to the queue it had been refused on, then remove the parked message. Raises NotFound,
         Unroutable."""
         ...
 
-    async def drop(self, parked: ParkedMessage) -> None:
+    async def drop(self, parked: ParkedMessage, /) -> None:
         """Raises NotFound."""
         ...

@@ -41,7 +41,10 @@ def opened(path: str) -> Iterator[int]:
 
 def _open(path: str) -> int:
     if not stat.S_ISSOCK(os.stat(path).st_mode):
-        return os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        if os.isatty(descriptor):
+            tty.setraw(descriptor)  # or what the guest writes would be held back until the end of a line
+        return descriptor
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(path)
         return os.dup(connection.fileno())

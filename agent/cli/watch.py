@@ -58,7 +58,7 @@ def watch(
         nonlocal told
         uuid = await find(client, session, instance) if instance else None
         wanted = matcher(uuid, types, host)
-        async with client.events(instance=uuid) as live:
+        async with client.events(*([] if uuid else ["#"]), instance=uuid) as live:
             async for event in _all(client, session, live, from_sequence):
                 if wanted(event):
                     _print(session, event)

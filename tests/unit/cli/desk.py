@@ -13,9 +13,10 @@ from uuid import UUID
 from click.testing import CliRunner, Result
 
 from agent.cli.app import App
-from agent.cli.ports import Client, ParkedMessage
+from agent.cli.ports import Client
 from agent.cli.root import cli
 from agent.errors import NotFound
+from agent.rpc.parked import ParkedMessage
 from agent.rpc.schema import Method
 from agent.rpc.schema import results as answers
 from agent.rpc.schema.base import Message
@@ -34,7 +35,7 @@ class Asked:
     """One request as the agent would get it, secrets and all."""
 
     method: str
-    host: str
+    host: str | None
     args: dict[str, Any]
     timeout: float | None = None
 
@@ -56,19 +57,19 @@ class Desk:
         self.settings = settings
         yield self
 
-    async def call(self, method: Method, host: str, args: Message, *, timeout: float) -> answers.Result:
+    async def call(self, method: Method, host: str | None, args: Message, *, timeout: float) -> answers.Result:
         self.calls.append(Asked(method.name, host, _sent(args), timeout))
         answer = self.given.get(method.name, NotFound(f"the test has no answer for {method.name}"))
         if isinstance(answer, BaseException):
             raise answer
         return answer if isinstance(answer, answers.Result) else answer(args)
 
-    async def cast(self, method: Method, host: str, args: Message) -> str:
+    async def cast(self, method: Method, host: str | None, args: Message) -> str:
         self.casts.append(Asked(method.name, host, _sent(args)))
         return "the-message-id"
 
     @asynccontextmanager
-    async def events(self, *, instance: UUID | None = None) -> AsyncIterator[AsyncIterator[CloudEvent]]:
+    async def events(self, *keys: str, instance: UUID | None = None) -> AsyncIterator[AsyncIterator[CloudEvent]]:
         yield self._events(instance)
 
     async def _events(self, instance: UUID | None) -> AsyncIterator[CloudEvent]:
@@ -76,14 +77,14 @@ class Desk:
             if instance is None or event.subject == str(instance):
                 yield event
 
-    async def parked(self, limit: int) -> tuple[ParkedMessage, ...]:
+    async def parked(self, limit: int, /) -> tuple[ParkedMessage, ...]:
         return tuple(self.dead[:limit])
 
-    async def resend(self, parked: ParkedMessage, body: Mapping[str, Any]) -> None:
+    async def resend(self, parked: ParkedMessage, body: Mapping[str, Any], /) -> None:
         self.resent.append((parked.id, body))
         self.dead.remove(parked)
 
-    async def drop(self, parked: ParkedMessage) -> None:
+    async def drop(self, parked: ParkedMessage, /) -> None:
         self.dead.remove(parked)
 
     def run(self, *args: str, env: Mapping[str, str | None] | None = None, input: str | None = None) -> Result:

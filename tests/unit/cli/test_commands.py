@@ -7,7 +7,7 @@ import pytest
 
 from agent.cli.console import fresh
 from agent.cli.operations import shares
-from agent.cli.ports import ParkedMessage
+from agent.rpc.parked import ParkedMessage
 from agent.rpc.schema import results as answers
 from agent.rpc.schema.base import Message
 from agent.rpc.schema.envelope import PLACEHOLDER

@@ -3,13 +3,10 @@
 import pytest
 
 from agent.cli import exit_codes
-from agent.cli.ports import BrokerUnreachable, LoginRefused, Unroutable
-from agent.errors import BY_CODE, AgentError, InvalidRequest
+from agent.errors import BY_CODE, InvalidRequest
+from agent.rpc.client import BrokerUnreachable, LoginRefused, Unroutable, remote_error
+from agent.rpc.schema.results import Error
 from tests.unit.cli.desk import UUID_1, Desk, json_of
-
-
-class FromTheFuture(AgentError):
-    code = "from_the_future"
 
 
 @pytest.mark.parametrize("code", BY_CODE)
@@ -46,7 +43,7 @@ def test_the_numbers_are_a_promise() -> None:
 @pytest.mark.parametrize(
     ("error", "number"),
     [
-        (FromTheFuture("new"), 9),
+        (remote_error(Error(code="from_the_future", message="new", retryable=True)), 9),
         (BrokerUnreachable("amqp://h:5672/: refused"), 76),
         (LoginRefused("user u"), 77),
         (Unroutable("no queue compute.here"), 68),
@@ -78,9 +75,6 @@ def test_with_json_an_error_is_json_on_standard_output_too() -> None:
             "incident": None,
         }
     }
-    assert (
-        json_of(Desk({"ping": Unroutable("x")}).run("send", "ping", "--json"))["error"]["code"] == "nobody_listens"
-    )
 
 
 def test_debug_shows_where_a_bug_is() -> None:
