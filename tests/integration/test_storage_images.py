@@ -357,7 +357,8 @@ async def test_nothing_secret_of_a_url_gets_into_errors_or_the_cache(
     async with serving(content) as server:
         url = server.url.replace("://", "://user:hunter2@") + "/a?signature=hunter2"
         said = []
-        for cuts, asked in ((99, remote(url, content)), (0, remote(url, b"other"))):
+        unreadable = remote("https://user:hunter2@host:port/a?signature=hunter2", content)
+        for cuts, asked in ((99, remote(url, content)), (0, remote(url, b"other")), (0, unreadable)):
             server.cuts = cuts
             with pytest.raises(AgentError) as caught:
                 await disks.fetch(asked, silent)
