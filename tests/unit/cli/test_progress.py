@@ -20,7 +20,7 @@ from tests.unit.cli.desk import UUID_1, Desk, event
         ({}, ("", None)),
     ],
 )
-def test_what_a_progress_event_says(data: dict[str, object], told: tuple[str, float | None]) -> None:
+def test_what_a_progress_event_says(data: dict[str, Any], told: tuple[str, float | None]) -> None:
     assert said(event("compute.operation.progress", **data)) == told
 
 
