@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
-from aio_pika.exceptions import AuthenticationError
+from aio_pika.exceptions import AuthenticationError, ProbableAuthenticationError
 from pydantic import SecretStr, ValidationError
 from pydantic_core import to_json
 from yarl import URL
@@ -53,6 +53,8 @@ SPAWN_NOT_AFTER = timedelta(minutes=10)
 """A spawn that isn't begun by then never is, and one that is interrupted after it is undone."""
 
 REPLIES_EXPIRE_MS = 30 * 60 * 1000
+
+_AGAIN_S = 0.5
 
 
 class BrokerUnreachable(Unavailable):
@@ -270,15 +272,21 @@ class ComputeClient(Methods):
 
     async def _ask(self, message: Outgoing, answered: asyncio.Future[Reply]) -> Reply:
         """Send, and send again after each lost connection: what a broker lost with it is known by nobody."""
-        while True:
+        sent = False
+        while not answered.done():
             await self._listening.wait()
             session = self._session
-            await self._send(message)
-            if session is None:
+            try:
+                await self._send(message)
+            except Unroutable:
+                # After a restart of the broker its agent may still have to declare the queue.
+                if not sent:
+                    raise
+                await _first({answered}, timeout=_AGAIN_S)
                 continue
-            await _either(answered, session)
-            if answered.done():
-                return answered.result()
+            sent = True
+            await _first({answered, session} if session is not None else {answered})
+        return answered.result()
 
     async def _send(self, message: Outgoing) -> None:
         outcome = await self._publisher.deliver(message)
@@ -373,12 +381,15 @@ def _queue(names: SharedNames, method: Method, host: str | None) -> str:
     """Reads go where they are answered also while commands wait."""
     if host is None:
         return names.shared
-    own = names.of(host)
+    try:
+        own = names.of(host)
+    except ValueError as error:
+        raise InvalidRequest.field("host", str(error), "take the name that the host's agent has") from None
     return own.queries if method.on_query_queue else own.commands
 
 
-async def _either(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> None:
-    await asyncio.wait({one, other}, return_when=asyncio.FIRST_COMPLETED)
+async def _first(futures: set[asyncio.Future[Any]], timeout: float | None = None) -> None:
+    await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _reply(body: bytes) -> Reply:
@@ -394,7 +405,7 @@ def _told() -> Iterator[None]:
     """What the broker's library raises, as errors of this client; no password is in them."""
     try:
         yield
-    except AuthenticationError as error:
+    except (AuthenticationError, ProbableAuthenticationError) as error:
         raise LoginRefused(f"the broker refuses the login: {describe(error)}") from None
     except REFUSALS as error:
         raise LoginRefused(f"the broker refuses: {describe(error)}") from None

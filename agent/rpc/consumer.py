@@ -117,11 +117,14 @@ class Feed:
     async def close(self) -> None:
         """Take nothing more, finish what is being accepted, hand the rest back."""
         self.gate.close()
+        if self._channel is None or self._channel.is_closed:
+            # Nothing can be acknowledged any more: no reason to keep the next session waiting.
+            self.gate.drop_refusals()
+            return
         await self.gate.settle()
         try:
             async with asyncio.timeout(_BROKER_S):
-                if self._channel is not None:
-                    await self._channel.close()
+                await self._channel.close()
         except BROKEN as error:
             log.debug("channel.not_closed", error=describe(error))
 

@@ -1,0 +1,303 @@
+"""What is done with one delivery, from bytes to acknowledgement. Knows no AMQP; `consumer` brings deliveries.
+
+    take -> decode, route -> change: accept (in lanes) -> ack
+                 |        -> read:   ack -> answer -> publish
+                 v
+              refused -> call: error published -> ack
+                      -> cast: parked, its event told -> ack
+
+`take` never waits and everything that follows runs in tasks owned here: the task that a channel gives its
+callback dies with the channel, and an accept that is half done must not.
+
+A delivery is acknowledged when its request is in the journal or its refusal is with the broker. Whatever
+happens before that, the broker brings it again and the journal knows it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import uuid4
+
+import structlog
+
+from agent import logs
+from agent.errors import AgentError, Busy
+from agent.journal.records import Address, Answer
+from agent.operations.runner import bug, error_body
+from agent.rpc import dead_letters, wire
+from agent.rpc.dead_letters import Cast, Refused, parked
+from agent.rpc.desk import Call, Desk, Request, Source
+from agent.rpc.lanes import Lanes
+from agent.rpc.message import Outgoing, Properties
+from agent.rpc.publisher import Outcome
+from agent.rpc.router import Router
+
+log = structlog.get_logger(__name__)
+
+Clock = Callable[[], datetime]
+
+
+class Gate:
+    """Open while deliveries of one channel may be taken. Shut, what isn't accepted yet stays unacknowledged
+    and goes back to the broker with its channel, in its old place. Knows the tasks that end with the channel."""
+
+    def __init__(self) -> None:
+        self._shut = asyncio.Event()
+        self.accepting: set[asyncio.Task[None]] = set()
+        self.refusing: set[asyncio.Task[None]] = set()
+
+    @property
+    def open(self) -> bool:
+        return not self._shut.is_set()
+
+    def close(self) -> None:
+        self._shut.set()
+
+    async def shut(self) -> None:
+        """Wait until it is."""
+        await self._shut.wait()
+
+    def drop_refusals(self) -> None:
+        """Refusals under way: their requests come again."""
+        for task in self.refusing:
+            task.cancel()
+
+    async def settle(self) -> None:
+        """Wait until all that is being accepted is, so that it is acknowledged and doesn't come again."""
+        while running := self.accepting | self.refusing:
+            self.drop_refusals()
+            await asyncio.wait(running)
+
+
+class Delivery(Protocol):
+    """One message as it came. `gate` is that of its consumer."""
+
+    @property
+    def properties(self) -> Properties: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+    @property
+    def source(self) -> Source: ...
+
+    @property
+    def queue(self) -> str: ...
+
+    @property
+    def gate(self) -> Gate: ...
+
+    async def ack(self) -> None:
+        """Harmless when its channel is gone: then it comes again."""
+        ...
+
+
+class Post(Protocol):
+    """What of the publisher is used here."""
+
+    async def deliver(self, message: Outgoing) -> Outcome: ...
+
+    async def reset(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`reads`: answered at once, more are `busy`. `park_s`: seconds to find a place for a refused cast."""
+
+    max_message_bytes: int = 1024 * 1024
+    reads: int = 64
+    park_s: float = 60.0
+
+
+@dataclass(slots=True)
+class _Read:
+    """A delivery as far as it was understood."""
+
+    delivery: Delivery
+    address: Address | None = None
+    request: Request | None = None
+    call: Call | None = None
+
+
+@dataclass(slots=True)
+class Reception:
+    """One for the agent; it outlives connections."""
+
+    desk: Desk
+    router: Router
+    post: Post
+    bounds: Bounds = field(default_factory=Bounds)
+    clock: Clock = lambda: datetime.now(UTC)
+    _lanes: Lanes = field(default_factory=Lanes)
+    _reading: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def take(self, delivery: Delivery) -> None:
+        """Called in the order of delivery. Never raises, never waits."""
+        gate = delivery.gate
+        if not gate.open:
+            return
+        read = _Read(delivery)
+        try:
+            self._understand(read)
+        except Exception as error:  # noqa: BLE001 - what kills its reader would come again, for ever
+            self._refuse(read, _agent_error(error))
+            return
+        call = read.call
+        assert call is not None  # noqa: S101 - _understand returned
+        if call.method.kind == "change":
+            own(gate.accepting, self._lanes.submit(lane_of(call), lambda: self._accept(read, call)))
+        elif len(self._reading) < self.bounds.reads:
+            own(self._reading, asyncio.create_task(self._answer(read, call)))
+        else:
+            self._refuse(read, Busy(f"{self.bounds.reads} questions are being answered"))
+
+    async def close(self, timeout: float) -> None:
+        """Give answers under way `timeout` seconds, then drop them."""
+        if self._reading:
+            await asyncio.wait(self._reading, timeout=timeout)
+        for task in tuple(self._reading):
+            task.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)
+
+    def _understand(self, read: _Read) -> None:
+        """As far as it goes: what was understood before an error is kept for the refusal."""
+        delivery, now = read.delivery, self.clock()
+        read.address = wire.address_of(delivery.properties, self.router.names.replies)
+        request = wire.decode(
+            delivery.properties, delivery.body, read.address, now=now, max_bytes=self.bounds.max_message_bytes
+        )
+        if request.caller.request_id is None:
+            caller = request.caller.model_copy(update={"request_id": f"req-{uuid4()}"})
+            request = replace(request, caller=caller)
+        read.request = request
+        call = self.router.route(request, delivery.source, now)
+        if read.address is None and call.method.kind == "change":
+            parking = dead_letters.address(Cast(**_cast(delivery, request)), self.router.names, now)
+            call = replace(call, request=replace(request, parking=parking))
+        read.call = call
+
+    async def _accept(self, read: _Read, call: Call) -> None:
+        delivery = read.delivery
+        with _bound(call.request, call):
+            if delivery.source is not Source.QUERIES and not self.desk.has_room():
+                delivery.gate.close()
+            if not delivery.gate.open:
+                return
+            try:
+                await self.desk.accept(call)
+            except Exception as error:  # noqa: BLE001 - refused, or a bug
+                self._refuse(read, _agent_error(error))
+                return
+            await delivery.ack()
+
+    async def _answer(self, read: _Read, call: Call) -> None:
+        await read.delivery.ack()
+        if read.address is None:
+            log.info("request.unanswerable", method=call.method.name)
+            return
+        with _bound(call.request, call):
+            try:
+                result = await self.desk.answer(call)
+                answer = Answer(result=result.model_dump(mode="json"))
+            except Exception as error:  # noqa: BLE001 - the edge: a failing read is an answer too
+                answer = Answer(error=error_body(_agent_error(error)))
+            await self._reply(read.address, answer, call.request.deadline)
+
+    def _refuse(self, read: _Read, refusal: AgentError) -> None:
+        """In a task of its own, so that a lane doesn't wait until the broker takes the refusal."""
+        own(read.delivery.gate.refusing, asyncio.create_task(self._send_refusal(read, refusal)))
+
+    async def _send_refusal(self, read: _Read, refusal: AgentError) -> None:
+        with _bound(read.request, read.call):
+            log.info("request.refused", code=refusal.code, queue=read.delivery.queue)
+            if read.address is not None:
+                await self._reply(read.address, Answer(error=error_body(refusal)), None)
+            elif read.delivery.source is not Source.FANOUT:
+                # A broadcast would be parked once for each host.
+                await self._park(read, refusal)
+                await self._tell_refused(read, refusal)
+            await read.delivery.ack()
+
+    async def _reply(self, address: Address, answer: Answer, deadline: datetime | None) -> None:
+        """Until the broker has it, or nobody waits for it any more."""
+        message = wire.encode(address, answer, uuid4().hex, persistent=False)
+        left = None if deadline is None else max(0.0, (deadline - self.clock()).total_seconds())
+        try:
+            async with asyncio.timeout(left):
+                outcome = await self.post.deliver(message)
+        except TimeoutError:
+            log.info("reply.too_late", reply_to=address.reply_to)
+            return
+        if outcome is not Outcome.CONFIRMED:
+            log.warning("reply.dropped", reply_to=address.reply_to, outcome=outcome.value)
+
+    async def _park(self, read: _Read, error: AgentError) -> None:
+        delivery, request = read.delivery, read.request
+        refused = Refused(**_cast(delivery, request), error=error)
+        message = parked(refused, self.router.names, self.clock(), max_bytes=self.bounds.max_message_bytes)
+        end = asyncio.get_running_loop().time() + self.bounds.park_s
+        while (outcome := await self.post.deliver(message)) is not Outcome.CONFIRMED:
+            if asyncio.get_running_loop().time() > end:
+                # Held back for ever it would keep others from coming.
+                log.error("dead_letter.dropped", outcome=outcome.value, message_id=message.message_id)
+                return
+            log.error("dead_letter.no_place", outcome=outcome.value, queue=message.exchange)
+            await asyncio.sleep(min(1.0, self.bounds.park_s))
+            # The next session declares what is missing.
+            await self.post.reset()
+
+    async def _tell_refused(self, read: _Read, error: AgentError) -> None:
+        if read.request is None:
+            return
+        try:
+            await self.desk.tell_refused(read.call, read.request, error)
+        except Exception as failure:  # noqa: BLE001 - the message is parked; its event isn't worth holding it back
+            log.warning("refusal.untold", error=_agent_error(failure).message)
+
+
+def _cast(delivery: Delivery, request: Request | None) -> dict[str, Any]:
+    return {
+        "properties": delivery.properties,
+        "body": delivery.body,
+        "queue": delivery.queue,
+        "method": request.method if request else None,
+    }
+
+
+def own(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+    """Keep a task as long as it runs; the loop itself holds tasks only weakly."""
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
+def lane_of(call: Call) -> Hashable:
+    """Changes of one instance share a lane, those of one operation too; others go by themselves. Pure."""
+    for name in ("instance_uuid", "operation_id"):
+        if (value := getattr(call.params, name, None)) is not None:
+            return str(value)
+    instance = getattr(call.params, "instance", None)
+    return str(instance.uuid) if instance is not None else object()
+
+
+def _agent_error(error: Exception) -> AgentError:
+    """What a caller is told. Called while the exception is handled: a bug's traceback is logged here."""
+    return error if isinstance(error, AgentError) else bug()
+
+
+def _bound(request: Request | None, call: Call | None) -> Any:
+    """Log lines inside carry who and what; never the arguments."""
+    if request is None:
+        return logs.context()
+    named = (
+        None
+        if call is None
+        else getattr(call.params, "instance_uuid", None)
+        or getattr(getattr(call.params, "instance", None), "uuid", None)
+    )
+    return logs.context(
+        request_id=request.caller.request_id, method=call.method.name if call else None, instance=named
+    )
