@@ -8,7 +8,17 @@ from uuid import uuid4
 import pytest
 
 from agent.errors import InvalidRequest, Unavailable
-from agent.journal import Accepted, Answer, Caller, Different, Journal, Repeated, Status
+from agent.journal import (
+    Accepted,
+    Address,
+    Answer,
+    Caller,
+    Different,
+    Journal,
+    Repeated,
+    Status,
+    operations,
+)
 from agent.secret import Secret
 from tests.unit.journal.conftest import Open
 from tests.unit.journal.samples import INSTANCE, Clock, State, accepted, address, event, reading, request
@@ -70,6 +80,17 @@ async def test_a_delivery_that_comes_again_asks_no_second_answer(journal: Journa
     assert len(await journal.unsent_replies(10)) == 1
 
 
+async def test_an_address_is_the_same_in_whatever_order_it_is_written(journal: Journal) -> None:
+    first, again = (
+        Address(format="oslo", reply_to="answers", correlation_id="1", extra=extra)
+        for extra in ({"msg_id": "1", "timeout": 5}, {"timeout": 5, "msg_id": "1"})
+    )
+    record = await accepted(journal, address=first)
+    await journal.accept(request(address=again))
+    await journal.finish(record.id, Status.SUCCEEDED, Answer(result={}), [], {})
+    assert [reply.address for reply in await journal.unsent_replies(9)] == [first]
+
+
 async def test_concurrent_requests_with_one_identity_make_one_operation(journal: Journal) -> None:
     taken = await asyncio.gather(*(journal.accept(request(address=address(str(n)))) for n in range(20)))
     assert sum(isinstance(acceptance, Accepted) for acceptance in taken) == 1
@@ -101,8 +122,28 @@ async def test_a_cast_waits_for_no_answer(journal: Journal) -> None:
     assert await journal.unsent_replies(10) == []
 
 
-@pytest.mark.parametrize("identity", ["", "x" * 641])
-async def test_an_identity_without_or_beyond_length_is_refused(journal: Journal, identity: str) -> None:
+PARKING = Address(format="dead", reply_to="compute.dead", only_failures=True)
+
+
+@pytest.mark.parametrize("status", sorted(operations.ENDS))
+async def test_a_parking_place_is_told_of_failures_alone(journal: Journal, status: Status) -> None:
+    record = await accepted(journal, address=PARKING)
+    await journal.finish(record.id, status, Answer(result={}), [], {})
+    told = [reply.address for reply in await journal.unsent_replies(9)]
+    assert told == ([] if status in (Status.SUCCEEDED, Status.CANCELLED) else [PARKING])
+
+
+async def test_a_parking_place_is_told_once_and_a_caller_beside_it_always(journal: Journal) -> None:
+    record = await accepted(journal, address=PARKING)
+    for other in (PARKING, PARKING.model_copy(update={"correlation_id": "2"}), address("caller")):
+        assert await journal.accept(request(address=other)) == Repeated(record.id, None)
+    await journal.finish(record.id, Status.FAILED, Answer(error={}), [], {})
+    told = [reply.address for reply in await journal.unsent_replies(9)]
+    assert sorted(told, key=lambda to: to.reply_to) == [address("caller"), PARKING]
+
+
+@pytest.mark.parametrize("identity", ["", "x" * 641, "nul\0", "line\n", "half a pair \ud800"])
+async def test_an_identity_too_long_or_not_printable_is_refused(journal: Journal, identity: str) -> None:
     with pytest.raises(InvalidRequest, match="identity"):
         await journal.accept(request(identity))
     assert await journal.pending() == 0

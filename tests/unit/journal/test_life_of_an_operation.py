@@ -146,6 +146,14 @@ async def test_who_repeats_a_retried_request_gets_the_new_answer(journal: Journa
     assert [reply.answer for reply in await journal.unsent_replies(9)] == [STUCK, OK]
 
 
+async def test_who_was_answered_is_not_answered_again_after_a_retry(journal: Journal) -> None:
+    record = await accepted(journal)
+    await journal.finish(record.id, Status.STUCK, STUCK, [], {})
+    await journal.requeue(record.id)
+    await journal.finish(record.id, Status.SUCCEEDED, OK, [], {})
+    assert [reply.answer for reply in await journal.unsent_replies(9)] == [STUCK]
+
+
 async def test_only_what_is_stuck_or_unknown_is_retried_or_abandoned(journal: Journal) -> None:
     record = await accepted(journal)
     for status in (Status.QUEUED, Status.RUNNING):
