@@ -73,6 +73,7 @@ class _Homeless:
 
     since: float
     again: float
+    reset: bool = False
 
 
 @dataclass(slots=True)
@@ -180,7 +181,20 @@ class OutboxSender:
         sent = [r.id for r, outcome in zip(replies, outcomes, strict=True) if self._is_done(r, outcome)]
         if sent:
             await self._outbox.replies_sent(sent)
+        if Outcome.REFUSED in outcomes:
+            await self._reset_for(replies, outcomes)
         return self._jittered() if Outcome.UNKNOWN in outcomes else 0
+
+    async def _reset_for(self, replies: Sequence[OutgoingReply], outcomes: Sequence[Outcome]) -> None:
+        """One of our own exchanges is gone: the next session declares it. Once for each reply: where it is a
+        missing right instead, connecting anew doesn't help."""
+        ours = (self._names.replies, self._names.dead_letters)
+        for reply, outcome in zip(replies, outcomes, strict=True):
+            state = self._homeless.get(reply.id)
+            if outcome is Outcome.REFUSED and reply.address.exchange in ours and state and not state.reset:
+                state.reset = True
+                await self._publisher.reset()
+                return
 
     def _is_done(self, reply: OutgoingReply, outcome: Outcome) -> bool:
         """Whether it needs no further try."""

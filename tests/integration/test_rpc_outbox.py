@@ -205,6 +205,15 @@ async def test_an_exchange_that_was_deleted_is_declared_again(broker: Broker) ->
         assert await peer.depth(edge.names.events) == 1
 
 
+async def test_an_exchange_for_answers_that_was_deleted_is_declared_again(broker: Broker) -> None:
+    async with edge_on(broker.url) as edge, peer_on(broker.url, edge.names) as peer:
+        async with peer.connection.channel() as channel:
+            await channel.exchange_delete(edge.names.dead_letters)
+        edge.outbox.add_reply(address("h1", edge.names.dead_letters), Answer(error={"code": "internal"}))
+        await edge.outbox.emptied()
+        assert await peer.depth(edge.names.dead_letters) == 1
+
+
 async def test_a_refused_publish_harms_no_other_exchange(broker: Broker) -> None:
     async with edge_on(broker.url) as edge:
         nowhere = Outgoing("no-such-exchange", "k", b"", "1")
