@@ -14,8 +14,9 @@ import os
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -33,10 +34,22 @@ class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+def _broker(url: SecretStr) -> SecretStr:
+    """The text of the error never holds the URL: it has a password."""
+    try:
+        parts = urlsplit(url.get_secret_value())
+        valid = parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError("must be amqp://user:password@host:port/vhost, or amqps://")
+    return url
+
+
 class Amqp(Group):
     """The broker."""
 
-    url: SecretStr = SecretStr("amqp://guest:guest@127.0.0.1:5672/")
+    url: Annotated[SecretStr, AfterValidator(_broker)] = SecretStr("amqp://guest:guest@127.0.0.1:5672/")
     """`amqp://` or `amqps://`, with user and password; a secret, so best given as a credential."""
     heartbeat_s: int = Field(default=10, ge=2, le=60)
     """Seconds. Short, because a half-open connection is noticed only after about three of them."""

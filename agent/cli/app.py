@@ -24,7 +24,7 @@ import click
 if TYPE_CHECKING:
     from agent.cli.output import Output
     from agent.cli.ports import Client
-    from agent.settings import Settings
+    from agent.settings import Amqp, Settings
 
 T = TypeVar("T")
 Connect = Callable[["Settings"], AbstractAsyncContextManager["Client"]]
@@ -100,11 +100,18 @@ def _settings(url: str | None, host: str | None) -> Settings:
     from agent.settings_errors import read
 
     settings = read(**({"host": host} if host else {}))
-    if url is None:
-        return settings
-    from pydantic import SecretStr
+    return settings if url is None else settings.model_copy(update={"amqp": _at(settings.amqp, url)})
 
-    return settings.model_copy(update={"amqp": settings.amqp.model_copy(update={"url": SecretStr(url)})})
+
+def _at(amqp: Amqp, url: str) -> Amqp:
+    """The same for another broker. Raises click.UsageError."""
+    from pydantic import ValidationError
+
+    try:
+        return type(amqp).model_validate({**dict(amqp), "url": url})
+    except ValidationError as error:
+        # Without the text that was given: it may hold a password.
+        raise click.UsageError(f"--url: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
 
 def _hush(app: App) -> None:

@@ -188,6 +188,17 @@ def test_a_file_that_is_named_and_not_there_is_told(tmp_path: Path) -> None:
     assert said == [f"{tmp_path}/none.toml: can't be read: No such file or directory"]
 
 
+@pytest.mark.parametrize(
+    "url", ["hunter2", "", "http://u:hunter2@h", "amqp://", "amqp://u:hunter2@h:port/", "amqp://[h"]
+)
+def test_a_broker_that_is_no_amqp_url_is_refused_and_not_repeated(url: str) -> None:
+    (said,) = read({"COMPUTE_AGENT_AMQP__URL": url})
+    assert said.startswith(
+        "COMPUTE_AGENT_AMQP__URL: amqp.url: must be amqp://user:password@host:port/vhost, or amqps://"
+    )
+    assert "hunter2" not in said
+
+
 def test_a_credential_is_read_without_its_line_end(tmp_path: Path) -> None:
     (tmp_path / "amqp__heartbeat_s").write_text("7\n")
     found = read({"CREDENTIALS_DIRECTORY": str(tmp_path)})

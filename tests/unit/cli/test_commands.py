@@ -336,3 +336,10 @@ def test_the_broker_comes_from_the_settings_and_the_url_option_stands_above() ->
     desk.run("send", "start", str(UUID_1), "--url", "amqp://two/", env=env)
     assert desk.settings.amqp.url.get_secret_value() == "amqp://two/"
     assert desk.settings.rpc.topic == "t"
+
+
+def test_a_url_that_is_none_is_wrong_usage_and_not_repeated() -> None:
+    result = Desk().run("list", "--url", "http://u:hunter2@h/")
+    assert result.exit_code == 2
+    assert "--url: must be amqp://user:password@host:port/vhost" in result.stderr
+    assert "hunter2" not in result.output
