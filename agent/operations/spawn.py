@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.admission import Accept, AlreadySo, Decision, Deny
+from agent.hypervisor.boot_order import boot_indexes
 from agent.hypervisor.ports import DomainView, Guest
 from agent.operations.base import Env, Operation, State
 from agent.saga import Saga, Step
@@ -65,9 +66,19 @@ async def connect_volumes(env: Env, state: Spawn) -> Spawn:
     for disk in state.spec.disks:
         if isinstance(disk, VolumeDisk):
             plugged = await env.hypervisor.volumes.connect(disk.connection)
-            look = {"bus": disk.bus, "boot_index": disk.boot_index, "cache": disk.cache or plugged.cache}
-            connected.append(plugged.model_copy(update=look))
+            connected.append(as_asked(state.spec, disk, plugged))
     return state.model_copy(update={"volumes": tuple(connected)})
+
+
+def as_asked(spec: InstanceSpec, disk: VolumeDisk, plugged: PluggedDisk) -> PluggedDisk:
+    """A connected volume with the looks that the spec gives it."""
+    look = {
+        "bus": disk.bus,
+        "boot_index": boot_indexes(spec.disks).get(disk.id),
+        "cache": disk.cache or plugged.cache,
+        "serial": disk.serial or plugged.serial,
+    }
+    return plugged.model_copy(update=look)
 
 
 async def disconnect_volumes(env: Env, state: Spawn) -> None:

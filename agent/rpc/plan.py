@@ -10,7 +10,7 @@ from agent.hypervisor.ports import Hypervisor
 from agent.operations import TABLE
 from agent.operations.base import Env
 from agent.operations.interfaces import AttachInterface
-from agent.operations.spawn import Spawn, check, guest
+from agent.operations.spawn import Spawn, as_asked, check, guest
 from agent.operations.volumes import AttachVolume
 from agent.rpc import convert
 from agent.rpc.schema import METHODS, results
@@ -43,9 +43,7 @@ async def xml(hypervisor: Hypervisor, state: Frozen) -> str | None:
     env = Env(hypervisor, progress=lambda *_: None, operation_id=NOBODY, request_id=None)
     await check(env, state)
     plugged = [
-        hypervisor.volumes.describe(disk.connection).model_copy(
-            update={"bus": disk.bus, "boot_index": disk.boot_index}
-        )
+        as_asked(state.spec, disk, hypervisor.volumes.describe(disk.connection))
         for disk in state.spec.disks
         if isinstance(disk, VolumeDisk)
     ]

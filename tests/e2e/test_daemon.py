@@ -45,11 +45,11 @@ async def test_a_scheduler_that_starts_later_finds_the_events_in_the_durable_que
     assert "compute.events" in rig.broker.rabbitmqctl("list_queues", "name", "durable", "messages")
 
 
-async def test_what_the_guest_does_by_itself_is_told(fake_agent: Daemon, client: PlainClient) -> None:
+async def test_what_happens_to_a_guest_by_itself_is_told(fake_agent: Daemon, client: PlainClient) -> None:
     args = instance()
     await client.call("spawn", args)
-    FakeWorld(fake_agent.state_dir).guest_power_off(UUID(args["instance"]["uuid"]))
-    event = await client.event("compute.instance.power_state", new="shutdown")
+    FakeWorld(fake_agent.state_dir).kill(UUID(args["instance"]["uuid"]))
+    event = await client.event("compute.instance.power_state", new="crashed")
     assert event["data"]["old"] == "running"
     assert event["data"]["request_id"] is None
 
