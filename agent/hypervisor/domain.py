@@ -109,8 +109,7 @@ def assemble(
     if guest.spec.machine.type == "q35":
         ports = _ports_taken(devices) + guest.spec.machine.hotplug_ports
         devices += [PcieRootPort(index=place + 1) for place in range(ports)]
-    # By tag, so that the tables' order can't matter; disks and cards keep theirs, which guests see.
-    devices.sort(key=lambda device: _ORDER.index(device.tag))
+    devices.sort(key=_rank)
     return Domain(devices=tuple(devices), **{name: make(guest, facts) for name, make in fields.items()})
 
 
@@ -264,10 +263,21 @@ DEVICES: tuple[DeviceBuilder, ...] = (
 )
 
 
-# --- PCIe ports ---
+# --- order and PCIe ports ---
 
 
-_ORDER = [kind.tag for kind in typing.get_args(Device)]
+_KINDS: tuple[type[Element], ...] = typing.get_args(Device)
+_SEEN_IN_ORDER = {"disk", "interface"}
+
+
+def _rank(device: Device) -> int:
+    """Where it is written, whatever the order of the tables. A guest counts its disks and cards: these keep
+    the order of the spec, of whatever kind they are."""
+    if device.tag in _SEEN_IN_ORDER:
+        return next(place for place, kind in enumerate(_KINDS) if kind.tag == device.tag)
+    return _KINDS.index(type(device))
+
+
 _TAKES_A_PORT = (VirtioScsi, GuestAgentChannel, Rng, Balloon)
 _DISKS = (FileDisk, BlockDisk, NbdUnixDisk, NbdTcpDisk)
 _NICS = (BridgeNic, NetworkNic, UserNic)

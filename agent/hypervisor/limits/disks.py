@@ -131,17 +131,17 @@ def _path_problems(where: Path, path: str) -> Iterator[Problem]:
 
 
 def _nbd_problems(target: NbdVolume, path: str) -> Iterator[Problem]:
-    if (target.socket is None) == (target.host is None):
-        yield Problem(path, "needs a socket, or a host and port, and not both", "give one of them")
-    if target.socket is not None:
+    if target.socket is not None and target.host is None:
         yield from _path_problems(target.socket, f"{path}.socket")
         if target.port is not None:
             yield Problem(f"{path}.port", "a socket has no port", "leave it out")
-    if target.host is not None:
+    elif target.host is not None and target.socket is None:
         if not _is_host(target.host):
             yield Problem(f"{path}.host", "is neither a host name nor an address", "give one")
         if target.port is None or not 0 < target.port < 65536:
             yield Problem(f"{path}.port", "isn't a TCP port", "give one from 1 to 65535")
+    else:
+        yield Problem(path, "needs a socket, or a host and port, and not both", "give one of them")
     if len(target.export.encode(errors="replace")) > _EXPORT_BYTES:
         yield Problem(f"{path}.export", "is too long", f"use at most {_EXPORT_BYTES} bytes")
 

@@ -12,6 +12,7 @@ VCPUS = range(1, 256)  # more needs an interrupt-remapping IOMMU
 MEMORY_MB = range(1, 16 * 1024 * 1024 + 1)
 HOTPLUG_PORTS = range(65)
 _NAME_BYTES = 200  # libvirt makes file names of it, with endings of its own
+_SOCKET_CHARACTERS, _SOCKET_BYTES = 20, 32  # of these it makes a socket's path, which has 107 bytes in all
 _CPU_MODEL = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -31,6 +32,9 @@ def _name_problems(name: str) -> Iterator[Problem]:
         yield Problem(path, "can't be a file's name", "use a name without /, that isn't . or .. or empty")
     if len(name.encode(errors="replace")) > _NAME_BYTES:
         yield Problem(path, "is too long", f"use at most {_NAME_BYTES} bytes")
+    if len(name[:_SOCKET_CHARACTERS].encode(errors="replace")) > _SOCKET_BYTES:
+        problem = f"its first {_SOCKET_CHARACTERS} characters take more than {_SOCKET_BYTES} bytes of UTF-8"
+        yield Problem(path, problem, "use more ASCII letters")
 
 
 def _range_problem(path: str, value: int, allowed: range) -> Iterator[Problem]:
