@@ -12,7 +12,7 @@ while the agent was away shows as a difference at the next listing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from uuid import UUID
 
 import structlog
 
+from agent.errors import AgentError
 from agent.hypervisor.ports import DomainView, Kind, Observation
 from agent.journal.records import NewEvent
 from agent.spec import PowerState
@@ -45,7 +46,9 @@ class Ledger(Protocol):
 
     async def record_power(self, uuid: UUID, state: str | None, events: Any, *, bump: bool) -> int | None: ...
 
-    async def generation(self, uuid: UUID) -> int: ...
+
+Stamp = Callable[[UUID, int, str | None], Awaitable[None]]
+"""Writes an instance's generation into its domain, as `ports.Domains.stamp` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,13 @@ class Cause:
 
 
 class PowerStates:
-    """One reader of the hypervisor's observations; `cause` tells what is under way on an instance."""
+    """One reader of the hypervisor's observations; `cause` tells what is under way on an instance, `stamp` writes
+    its generation into the domain."""
 
-    def __init__(self, ledger: Ledger, cause: Callable[[UUID], Cause | None]) -> None:
+    def __init__(self, ledger: Ledger, cause: Callable[[UUID], Cause | None], stamp: Stamp) -> None:
         self._ledger = ledger
         self._cause = cause
+        self._stamp = stamp
         self._states: dict[UUID, PowerState] = {}
         self._views: dict[UUID, DomainView] = {}
         self.reachable = False
@@ -115,8 +120,8 @@ class PowerStates:
         if new is old:
             return
         cause = self._cause(uuid)
-        generation = await self._ledger.generation(uuid)
-        # An operation under way has its own generation already; what happens by itself is one more.
+        # An operation under way has its own generation already; what happens by itself is one more. The
+        # journal writes whichever it is into the event.
         spontaneous = cause is None
         data = {
             "old": old.value,
@@ -124,14 +129,22 @@ class PowerStates:
             "old_code": CODES[old],
             "new_code": CODES[new],
             "reason": reason,
-            "generation": generation + 1 if spontaneous else generation,
             "request_id": cause.request_id if cause else None,
             "observed": observed,
         }
         event = NewEvent(type="compute.instance.power_state", subject=uuid, data=data)
-        await self._ledger.record_power(uuid, new.value, [event], bump=spontaneous)
+        told = await self._ledger.record_power(uuid, new.value, [event], bump=spontaneous)
         self._states[uuid] = new
+        if spontaneous and told is not None:
+            await self._write_stamp(uuid, told)
         log.info("power_state", instance=str(uuid), old=old.value, new=new.value, reason=reason)
+
+    async def _write_stamp(self, uuid: UUID, generation: int) -> None:
+        """Best effort: the journal has it, the domain's copy is for the loss of the journal."""
+        try:
+            await self._stamp(uuid, generation, None)
+        except AgentError as error:
+            log.warning("generation.not_stamped", instance=str(uuid), error=error.message)
 
     async def _forget(self, uuid: UUID) -> None:
         self._views.pop(uuid, None)

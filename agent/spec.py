@@ -135,9 +135,7 @@ class VolumeDisk(Disk):
     connection: VolumeConnection
 
 
-AnyDisk = Annotated[
-    ImageDisk | BlankDisk | EphemeralDisk | SwapDisk | VolumeDisk, Field(discriminator="kind")
-]
+AnyDisk = Annotated[ImageDisk | BlankDisk | EphemeralDisk | SwapDisk | VolumeDisk, Field(discriminator="kind")]
 
 
 class Route(Frozen):
@@ -215,9 +213,7 @@ class Cpu(Frozen):
 
 class Machine(Frozen):
     type: Literal["q35", "pc"] = "q35"
-    hotplug_ports: int = (
-        8  # spare PCIe root ports: disks and interfaces that can be plugged into a running q35
-    )
+    hotplug_ports: int = 8  # spare PCIe root ports: disks and interfaces that can be plugged into a running q35
 
 
 class Console(Frozen):

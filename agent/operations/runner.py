@@ -296,7 +296,7 @@ class Turn:
     async def _begin(self, run: Run[Env, Any]) -> dict[str, Any]:
         self._check_time()
         view = await self._look()
-        self._check_generation(view)
+        await self._check_generation(view)
         decision = self.operation.admit(run.state, view)
         if isinstance(decision, Deny):
             raise (NotFound if decision.absent else Conflict)(decision.reason)
@@ -347,9 +347,14 @@ class Turn:
         if self.record.not_after is not None and datetime.now(UTC) > self.record.not_after:
             raise Expired(f"not_after {self.record.not_after.isoformat()} has passed; nothing was begun")
 
-    def _check_generation(self, view: DomainView | None) -> None:
-        asked, there = self.record.if_generation, view.generation if view else 0
-        if asked is not None and asked != there:
+    async def _check_generation(self, view: DomainView | None) -> None:
+        asked = self.record.if_generation
+        if asked is None:
+            return
+        # The domain's copy counts when the journal was lost, the journal when the domain couldn't be stamped.
+        known = await self.operations.journal.generation(view.uuid) if view else 0
+        there = max(known, view.generation) if view else 0
+        if asked != there:
             message = f"the instance is at generation {there}, not {asked}; read it again"
             raise Conflict(message, details={"generation": there})
 

@@ -49,7 +49,7 @@ class Params(Message):
 
     idempotency_key: Annotated[str, StringConstraints(min_length=1, max_length=128)] | None = None
     """Identity of the request; takes the place of the message's `message_id`."""
-    if_generation: int | None = Field(default=None, ge=0)
+    if_generation: int | None = Field(default=None, ge=0, le=2**63 - 1)
     """Refuse with `conflict` when the instance's generation is another by now."""
     not_after: AwareDatetime | None = None
     """Nothing is begun after this time (`expired`)."""
