@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from lxml import etree
 from pydantic import ValidationError
 
 from agent.hypervisor import xml
@@ -58,11 +57,7 @@ class Metadata(Element):
 
     def bare(self) -> str:
         """The element as setMetadata wants it: without its namespace."""
-        node = self.to_node()
-        for part in node.iter(etree.Element):
-            part.tag = etree.QName(part).localname
-        etree.cleanup_namespaces(node)
-        return xml.render(node)
+        return xml.render(xml.renamed(self.to_node(), None))
 
 
 def describe(guest: Guest, version: str | None) -> Metadata:
@@ -107,9 +102,7 @@ def restamp(text: str, generation: int, request_id: str | None) -> str:
 
 def _find(root: xml.Node) -> xml.Node | None:
     if root.tag == Metadata.tag:  # getMetadata took the namespace off
-        for part in root.iter(etree.Element):
-            part.tag = Metadata.qualify(etree.QName(part).localname)
-        return root
+        return xml.renamed(root, NAMESPACE)
     if root.tag == Metadata.qualify(Metadata.tag):
         return root
     return root.find(f"metadata/{Metadata.qualify(Metadata.tag)}")

@@ -86,6 +86,15 @@ def render(node: Node) -> str:
     return etree.tostring(node, pretty_print=True, encoding="unicode", with_tail=False)
 
 
+def renamed(node: Node, namespace: Namespace | None) -> Node:
+    """`node` with all that is below it in `namespace`; None: in none. Changes `node` itself."""
+    prefix = f"{{{namespace.uri}}}" if namespace else ""
+    for part in node.iter(etree.Element):
+        part.tag = prefix + etree.QName(part).localname
+    etree.cleanup_namespaces(node)
+    return node
+
+
 class Element(BaseModel):
     """A libvirt XML element. A subclass without `tag` is a base for variants."""
 
