@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from agent.cli.app import Session, common
-from agent.cli.parked import mended, request_of
+from agent.cli.parked import mended, new_identity, request_of
 from agent.cli.ports import Client
 from agent.cli.values import Secrets
 from agent.errors import NotFound
@@ -61,15 +61,24 @@ def show(session: Session, id: str) -> None:
     metavar="PATH=VALUE",
     help="Set an argument, such as a secret that was removed: instance.config_drive.admin_pass=- asks for it.",
 )
+@click.option(
+    "--same-identity",
+    is_flag=True,
+    help="Keep the identity of the refused request. An agent that has journaled the refusal will repeat it.",
+)
 @common(host=False, timeout=False)
-def resend(session: Session, id: str, assignments: tuple[str, ...]) -> None:
-    """Send a parked message again, to the queue it was refused on, with the identity it had."""
+def resend(session: Session, id: str, assignments: tuple[str, ...], same_identity: bool) -> None:
+    """Send a parked message again, to the queue it was refused on.
+
+    It gets a new identity, made from the parked message: to do this twice has no second effect.
+    """
 
     async def work(client: Client) -> None:
         parked = await _one(client, id)
         if parked.body is None:
             raise click.UsageError("its body couldn't be read and wasn't kept; it can only be dropped")
-        await client.resend(parked, mended(parked.body, assignments, Secrets()))
+        identity = None if same_identity else new_identity(parked)
+        await client.resend(parked, mended(parked.body, assignments, Secrets(), identity))
 
     session.run(work)
     session.out.note(f"sent again: {id}")

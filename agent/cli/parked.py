@@ -1,4 +1,4 @@
-"""The body of a parked message: filling in what was removed from it. Pure.
+"""The body of a parked message: filling in what was removed from it, and giving it a new identity. Pure.
 
 A parked request has a placeholder for each secret (`rpc.redact`). In the plain format the request is the body;
 in oslo.messaging's it is JSON in the body's member `oslo.message`.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +17,9 @@ from agent.cli.values import Secrets, pair_of, put, shape_at
 from agent.rpc.schema import METHODS
 from agent.rpc.schema.envelope import PLACEHOLDER
 from agent.rpc.shape import PLAIN, shape_of
+
+if TYPE_CHECKING:
+    from agent.rpc.parked import ParkedMessage
 
 _NESTED = "oslo.message"
 Tree = dict[str, Any]
@@ -33,13 +37,17 @@ def request_of(body: Mapping[str, Any]) -> Tree:
     return request
 
 
-def mended(body: Mapping[str, Any], assignments: tuple[str, ...], secrets: Secrets) -> Tree:
-    """The body with `path=value` set in the request's arguments. Raises click.UsageError, also when a
-    placeholder is left: an agent would refuse it once more."""
+def mended(
+    body: Mapping[str, Any], assignments: tuple[str, ...], secrets: Secrets, identity: str | None = None
+) -> Tree:
+    """The body with `path=value` set in the request's arguments, and its identity when one is given. Raises
+    click.UsageError, also when a placeholder is left: an agent would refuse it once more."""
     request = request_of(body)
     args = request.setdefault("args", {})
     method = METHODS.get(str(request.get("method")))
     shape = shape_of(method.params) if method else PLAIN
+    if identity is not None and method is not None and method.kind == "change":
+        args["idempotency_key"] = identity
     for assignment in assignments:
         path, value = pair_of(assignment)
         put(args, path, secrets.resolve(value, shape_at(shape, args, path), path))
@@ -47,6 +55,12 @@ def mended(body: Mapping[str, Any], assignments: tuple[str, ...], secrets: Secre
         more = " ".join(f"--set {path.removeprefix('args.')}=..." for path in left)
         raise click.UsageError(f"secrets had been removed from it; fill them in: {more}")
     return {**body, _NESTED: json.dumps(request)} if isinstance(body.get(_NESTED), str) else request
+
+
+def new_identity(parked: ParkedMessage) -> str:
+    """Another than the refused request's, whose refusal the agent may have journaled and would answer again. The
+    same each time: sending one parked message again twice has no second effect."""
+    return "resent-" + sha256(f"{parked.id} {parked.host} {parked.time}".encode()).hexdigest()[:32]
 
 
 def _placeholders(value: Any, path: str = "") -> Iterator[str]:

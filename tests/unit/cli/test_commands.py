@@ -309,7 +309,24 @@ def test_a_parked_request_of_oslo_messaging_is_filled_in_inside_its_envelope() -
     assert desk.run("dead", "resend", "m1", *setting, env={"PW": "hunter2"}).exit_code == 0
     ((_, body),) = desk.resent
     assert body["oslo.version"] == "2.0"
-    assert json.loads(body["oslo.message"])["args"] == {"connection_info": {"data": {"auth_password": "hunter2"}}}
+    assert json.loads(body["oslo.message"])["args"]["connection_info"] == {"data": {"auth_password": "hunter2"}}
+
+
+def test_what_is_sent_again_has_one_new_identity_however_often_unless_the_old_one_is_wanted() -> None:
+    message = parked(body={"method": "pause", "args": {"instance_uuid": str(UUID_1), "idempotency_key": "old"}})
+    desk = Desk(dead=[message, message, message, message])
+    for options in ((), (), ("--same-identity",), ("--set", "idempotency_key=mine")):
+        assert desk.run("dead", "resend", "m1", *options).exit_code == 0
+    first, second, same, own = (body["args"]["idempotency_key"] for _, body in desk.resent)
+    assert first == second
+    assert first.startswith("resent-")
+    assert (same, own) == ("old", "mine")
+
+
+def test_a_query_has_no_identity_to_renew() -> None:
+    desk = Desk(dead=[parked(body={"method": "ping", "args": {}})])
+    assert desk.run("dead", "resend", "m1").exit_code == 0
+    assert desk.resent[0][1]["args"] == {}
 
 
 @pytest.mark.parametrize("body", [None, {"oslo.message": "{broken"}])
