@@ -12,7 +12,8 @@ while the agent was away shows as a difference at the next listing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -47,8 +48,12 @@ class Ledger(Protocol):
     async def record_power(self, uuid: UUID, state: str | None, events: Any, *, bump: bool) -> int | None: ...
 
 
-Stamp = Callable[[UUID, int, str | None], Awaitable[None]]
-"""Writes an instance's generation into its domain, as `ports.Domains.stamp` does."""
+class Guests(Protocol):
+    """What of `ports.Domains` is used here."""
+
+    async def get(self, uuid: UUID) -> DomainView: ...
+
+    async def stamp(self, uuid: UUID, generation: int, request_id: str | None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,12 @@ class Cause:
 
 
 class PowerStates:
-    """One reader of the hypervisor's observations; `cause` tells what is under way on an instance, `stamp` writes
-    its generation into the domain."""
+    """One reader of the hypervisor's observations; `cause` tells what is under way on an instance."""
 
-    def __init__(self, ledger: Ledger, cause: Callable[[UUID], Cause | None], stamp: Stamp) -> None:
+    def __init__(self, ledger: Ledger, cause: Callable[[UUID], Cause | None], guests: Guests) -> None:
         self._ledger = ledger
         self._cause = cause
-        self._stamp = stamp
+        self._guests = guests
         self._states: dict[UUID, PowerState] = {}
         self._views: dict[UUID, DomainView] = {}
         self.reachable = False
@@ -107,6 +111,7 @@ class PowerStates:
                 await self._forget(seen.uuid)
             case Kind.POWER if seen.uuid is not None:
                 await self._changed(seen.uuid, seen.state, seen.reason, "live")
+                await self._meet(seen.uuid)
 
     async def _resync(self, listing: Observation) -> None:
         self._views = {view.uuid: view for view in listing.domains}
@@ -139,10 +144,16 @@ class PowerStates:
             await self._write_stamp(uuid, told)
         log.info("power_state", instance=str(uuid), old=old.value, new=new.value, reason=reason)
 
+    async def _meet(self, uuid: UUID) -> None:
+        """Look at a new guest once, so that there is something to show when it can't be asked."""
+        if uuid not in self._views:
+            with suppress(AgentError):
+                self.remember(await self._guests.get(uuid))
+
     async def _write_stamp(self, uuid: UUID, generation: int) -> None:
         """Best effort: the journal has it, the domain's copy is for the loss of the journal."""
         try:
-            await self._stamp(uuid, generation, None)
+            await self._guests.stamp(uuid, generation, None)
         except AgentError as error:
             log.warning("generation.not_stamped", instance=str(uuid), error=error.message)
 

@@ -123,7 +123,7 @@ class Service:
         settings = self._settings
         self.hypervisor = await make_hypervisor(settings)
         self.instances = Instances(settings.operations.max_waiting_per_instance)
-        self.power = PowerStates(self.journal, self._cause, self.hypervisor.domains.stamp)
+        self.power = PowerStates(self.journal, self._cause, self.hypervisor.domains)
         limits = Limits(
             spawn_timeout_s=settings.operations.spawn_timeout_s,
             operation_timeout_s=settings.operations.operation_timeout_s,

@@ -33,21 +33,25 @@ def fake_agent(rig: Rig, host: str) -> Iterator[Daemon]:
         yield daemon
 
 
-@pytest.fixture
-def agent(rig: Rig, host: str) -> Iterator[Daemon]:
-    """An agent with libvirt, ready."""
+@pytest.fixture(scope="module")
+def agent(rig: Rig) -> Iterator[Daemon]:
+    """An agent with libvirt, ready; one for all tests of a file."""
+    host = f"v-{uuid4().hex[:8]}"
     image = Path(rig.environment["RIG_GUEST_IMAGE"])
-    allowed = f'["{image.parent}", "{rig.directory}"]'
-    environment = {**rig.environment, "COMPUTE_AGENT_STORAGE__ALLOWED_DIRECTORIES": allowed}
+    environment = {
+        **rig.environment,
+        "COMPUTE_AGENT_STORAGE__ALLOWED_DIRECTORIES": f'["{image.parent}", "{rig.directory}"]',
+        "COMPUTE_AGENT_HYPERVISOR__DETACH_TIMEOUT_S": "20",
+        "COMPUTE_AGENT_LOG__LEVEL": "debug",
+    }
     with Daemon(rig.directory / host, host, environment) as daemon:
         yield daemon
 
 
 @pytest.fixture
-async def client(rig: Rig, host: str, request: pytest.FixtureRequest) -> AsyncIterator[PlainClient]:
+async def client(rig: Rig, request: pytest.FixtureRequest) -> AsyncIterator[PlainClient]:
     """Talks to whichever agent the test has."""
-    for name in ("agent", "fake_agent"):
-        if name in request.fixturenames:
-            request.getfixturevalue(name)
-    async with PlainClient(rig.broker.url, host) as connected:
+    name = "agent" if "agent" in request.fixturenames else "fake_agent"
+    daemon: Daemon = request.getfixturevalue(name)
+    async with PlainClient(rig.broker.url, daemon.host) as connected:
         yield connected

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from agent.errors import NotFound
 from agent.hypervisor.ports import DomainView, Kind, Observation
 from agent.journal import Journal
 from agent.journal.sealing import KeyFile
@@ -26,12 +27,20 @@ async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
     await opened.close()
 
 
-STAMPED: dict[UUID, int] = {}
+class Guests:
+    """Domains that take a stamp and are gone when they are looked for."""
+
+    def __init__(self) -> None:
+        self.stamped: dict[UUID, int] = {}
+
+    async def get(self, uuid: UUID) -> DomainView:
+        raise NotFound(str(uuid))
+
+    async def stamp(self, uuid: UUID, generation: int, request_id: str | None) -> None:
+        self.stamped[uuid] = generation
 
 
-async def stamps(uuid: UUID, generation: int, request_id: str | None) -> None:
-    """Domains that take a stamp."""
-    STAMPED[uuid] = generation
+GUESTS = Guests()
 
 
 def view(uuid: UUID, state: PowerState) -> DomainView:
@@ -63,7 +72,7 @@ async def told(journal: Journal) -> list[tuple[str, str, str]]:
 
 async def test_a_change_is_told_once_with_old_new_and_reason(journal: Journal) -> None:
     uuid = uuid4()
-    states = PowerStates(journal, lambda _: None, stamps)
+    states = PowerStates(journal, lambda _: None, GUESTS)
     await follow(states, listing(), power(uuid, PowerState.RUNNING, "booted"), power(uuid, PowerState.RUNNING))
     [event] = await journal.events_from(1, 10)
     assert event.type == "compute.instance.power_state"
@@ -74,9 +83,9 @@ async def test_a_change_is_told_once_with_old_new_and_reason(journal: Journal) -
 
 async def test_what_changed_while_the_agent_was_away_is_told_as_found_later(journal: Journal) -> None:
     uuid = uuid4()
-    before = PowerStates(journal, lambda _: None, stamps)
+    before = PowerStates(journal, lambda _: None, GUESTS)
     await follow(before, listing(), power(uuid, PowerState.RUNNING))
-    after = PowerStates(journal, lambda _: None, stamps)
+    after = PowerStates(journal, lambda _: None, GUESTS)
     await after.load()
     await follow(after, listing(view(uuid, PowerState.CRASHED)))
     assert (await told(journal))[-1] == ("running", "crashed", "resync")
@@ -84,8 +93,8 @@ async def test_what_changed_while_the_agent_was_away_is_told_as_found_later(jour
 
 async def test_what_did_not_change_while_the_agent_was_away_is_not_told_again(journal: Journal) -> None:
     uuid = uuid4()
-    await follow(PowerStates(journal, lambda _: None, stamps), listing(), power(uuid, PowerState.RUNNING))
-    after = PowerStates(journal, lambda _: None, stamps)
+    await follow(PowerStates(journal, lambda _: None, GUESTS), listing(), power(uuid, PowerState.RUNNING))
+    after = PowerStates(journal, lambda _: None, GUESTS)
     await after.load()
     await follow(after, listing(view(uuid, PowerState.RUNNING)))
     assert len(await told(journal)) == 1
@@ -94,9 +103,9 @@ async def test_what_did_not_change_while_the_agent_was_away_is_not_told_again(jo
 async def test_a_spontaneous_change_is_a_generation_of_its_own(journal: Journal) -> None:
     uuid = uuid4()
     await journal.bump(uuid)
-    await follow(PowerStates(journal, lambda _: None, stamps), listing(), power(uuid, PowerState.RUNNING))
+    await follow(PowerStates(journal, lambda _: None, GUESTS), listing(), power(uuid, PowerState.RUNNING))
     assert await journal.generation(uuid) == 2
-    assert STAMPED[uuid] == 2
+    assert GUESTS.stamped[uuid] == 2
     [event] = await journal.events_from(1, 10)
     assert event.data["generation"] == 2
 
@@ -104,7 +113,7 @@ async def test_a_spontaneous_change_is_a_generation_of_its_own(journal: Journal)
 async def test_a_change_by_an_operation_names_its_request_and_has_its_generation(journal: Journal) -> None:
     uuid = uuid4()
     await journal.bump(uuid)
-    states = PowerStates(journal, lambda _: Cause("start", "req-7"), stamps)
+    states = PowerStates(journal, lambda _: Cause("start", "req-7"), GUESTS)
     await follow(states, listing(), power(uuid, PowerState.RUNNING))
     [event] = await journal.events_from(1, 10)
     assert (event.data["request_id"], event.data["generation"]) == ("req-7", 1)
@@ -113,7 +122,7 @@ async def test_a_change_by_an_operation_names_its_request_and_has_its_generation
 
 async def test_a_domain_that_is_gone_is_forgotten_so_that_its_uuid_begins_anew(journal: Journal) -> None:
     uuid = uuid4()
-    states = PowerStates(journal, lambda _: None, stamps)
+    states = PowerStates(journal, lambda _: None, GUESTS)
     gone = Observation(Kind.GONE, NOW, uuid=uuid)
     await follow(states, listing(), power(uuid, PowerState.SHUTDOWN), gone, power(uuid, PowerState.RUNNING))
     assert (await told(journal))[-1] == ("nostate", "running", "live")
@@ -122,7 +131,7 @@ async def test_a_domain_that_is_gone_is_forgotten_so_that_its_uuid_begins_anew(j
 
 async def test_while_the_hypervisor_is_lost_the_last_state_stays_readable(journal: Journal) -> None:
     uuid = uuid4()
-    states = PowerStates(journal, lambda _: None, stamps)
+    states = PowerStates(journal, lambda _: None, GUESTS)
     await follow(states, listing(view(uuid, PowerState.RUNNING)), Observation(Kind.LOST, NOW))
     assert not states.reachable
     assert states.last_known(uuid) is PowerState.RUNNING
