@@ -1,10 +1,13 @@
 """The program as people start it: help without delay, completion, nothing heavy at the top."""
 
 import os
+import re
 import resource
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 import pytest
@@ -132,3 +135,29 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
     with program.stderr as stderr:
         said = stderr.read()
     assert (program.wait(), said) == (141, b"")
+
+
+WITHOUT_THE_DAEMON = """
+import importlib, sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in sys.argv[1].split(","):
+            raise ImportError(f"{name} belongs to the daemon")
+
+sys.meta_path.insert(0, Absent())
+from agent.cli.catalogue import COMMANDS
+for where, _ in COMMANDS.values():
+    importlib.import_module(where.partition(":")[0])
+importlib.import_module("agent.rpc.client")
+"""
+
+
+def test_the_bare_install_is_enough_for_every_command() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    daemon = [re.split(r"[^\w.-]", one)[0] for one in project["optional-dependencies"]["daemon"]]
+    named_otherwise = {"libvirt-python": "libvirt", "oslo.utils": "oslo_utils"}
+    modules = [named_otherwise.get(name, name) for name in daemon]
+    assert {"libvirt", "structlog", "lxml"} <= set(modules)
+    done = python("-c", WITHOUT_THE_DAEMON, ",".join(modules))
+    assert (done.returncode, done.stderr) == (0, "")
