@@ -4,7 +4,7 @@ Listening begins before the act that will make the news, or the answer may come 
 
     with news.of(uuid) as heard:
         ...detach...
-        await heard.until({DeviceGone(alias)}, seconds)
+        item = await heard.next(seconds)
 
 News may be lost with the connection they would have come on. So nobody waits for news alone: what is heard is
 a reason to look again, and so is having waited for a while.
@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -59,14 +58,6 @@ class Ear:
         except TimeoutError:
             return None
 
-    async def until(self, wanted: Collection[Item], seconds: float) -> Item | None:
-        """The next item that is wanted, or None when `seconds` went by."""
-        ends = time.monotonic() + seconds
-        while (item := await self.next(ends - time.monotonic())) is not None:
-            if item in wanted:
-                return item
-        return None
-
 
 class News:
     """The switchboard; `watch` tells, others listen."""
@@ -85,6 +76,10 @@ class News:
             ears.discard(ear)
             if not ears:
                 del self._ears[uuid]
+
+    @property
+    def listeners(self) -> int:
+        return sum(map(len, self._ears.values()))
 
     def tell(self, uuid: UUID, item: Item) -> None:
         for ear in self._ears.get(uuid, ()):
