@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -146,7 +147,7 @@ async def test_power_states_are_told_as_the_list_of_events_says(inside: Inside) 
             if any(type_ == "compute.instance.power_state" for type_, _ in await inside.events()):
                 return
 
-    power = PowerStates(inside.journal, lambda _: None)
+    power = PowerStates(inside.journal, lambda _: None, inside.hypervisor.domains)
     asked = spec()
     await inside.do("spawn", Spawn(instance_uuid=asked.uuid, spec=asked))
     await seen()
@@ -188,7 +189,7 @@ def test_requests_in_examples_are_valid_and_other_json_is_json(page: Path) -> No
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_in_examples_is_python_and_imports_what_is_there(page: Path) -> None:
     for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S):
-        compile(block, str(page), "exec", flags=0x2000)  # PyCF_ALLOW_TOP_LEVEL_AWAIT
+        compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         for line in re.findall(r"^from agent[^(\n]*$", block, re.M):
             exec(line, {})
 
