@@ -43,19 +43,28 @@ class Output:
             click.echo(text, nl=False)
             sys.stdout.flush()
 
-    def table(self, value: Any, columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-        """`value` is what --json prints."""
+    def table(
+        self,
+        value: Any,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[object]],
+        title: str = "",
+        *,
+        aside: bool = False,
+    ) -> None:
+        """`value` is what --json prints. `aside`: on standard error, beside a result that is something else."""
         if self.as_json:
             self.data(value)
             return
         from rich.console import Console
         from rich.table import Table
 
-        terminal = sys.stdout.isatty()
+        out = sys.stderr if aside else sys.stdout
+        terminal = out.isatty()
         table = Table(*columns, title=title if terminal else None, box=None, pad_edge=False, title_justify="left")
         for row in rows:
             table.add_row(*(_plain("" if cell is None else str(cell)) for cell in row))
-        Console(file=sys.stdout, width=None if terminal else _WIDE, markup=False, highlight=False).print(table)
+        Console(file=out, width=None if terminal else _WIDE, markup=False, highlight=False).print(table)
 
     def text(self, text: str) -> None:
         """A result that is text by nature."""

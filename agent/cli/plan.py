@@ -40,13 +40,16 @@ async def _plan(client: Client, session: Session, asked: Draft) -> Planned:
 
 
 def _print(session: Session, planned: Planned) -> None:
+    """The XML alone goes to standard output, so that it can be handed to virt-xml-validate or virsh."""
+    aside = planned.xml is not None
     rows = [(n, step.name, "yes" if step.undo else "") for n, step in enumerate(planned.steps, 1)]
-    session.out.table(None, ("#", "step", "can be undone"), rows, title=f"Steps of {planned.method}")
+    session.out.table(None, ("#", "step", "can be undone"), rows, title=f"Steps of {planned.method}", aside=aside)
     if planned.resources:
-        session.out.text("")
-        session.out.table(None, ("resource", "needed"), list(planned.resources.items()))
+        session.out.table(None, ("resource", "needed"), list(planned.resources.items()), aside=aside)
+    for problem in planned.problems:
+        session.out.note(f"in the way: {problem}")
     if planned.xml:
-        session.out.text("\n" + planned.xml)
+        session.out.text(planned.xml)
 
 
 def _command(method: Method) -> click.Command:

@@ -11,9 +11,11 @@ import binascii
 import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
 from agent.errors import InvalidRequest, Unsupported
+from agent.hypervisor import limits
 from agent.operations.control import Control
 from agent.operations.destroy import Destroy
 from agent.operations.interfaces import AttachInterface, DetachInterface
@@ -59,8 +61,9 @@ def instance(asked: wire.Instance) -> InstanceSpec:
     _refuse_twins((item.id for item in disks), "instance.disks[{}].id")
     _refuse_twins((item.port_id for item in interfaces), "instance.interfaces[{}].port_id")
     _refuse_twins((item.mac_address for item in interfaces), "instance.interfaces[{}].mac_address")
+    _refuse_logins(asked.disks)
     plain = {"cpu", "machine", "firmware", "clock", "console", "graphics", "guest_agent", "metadata", "owner"}
-    return InstanceSpec(
+    spec = InstanceSpec(
         uuid=asked.uuid,
         name=asked.name,
         vcpus=asked.vcpus,
@@ -70,6 +73,8 @@ def instance(asked: wire.Instance) -> InstanceSpec:
         config_drive=config_drive(asked.config_drive),
         **asked.model_dump(include=plain),
     )
+    limits.check(spec)
+    return spec
 
 
 def disk(asked: wire.Disk, index: int) -> AnyDisk:
@@ -205,6 +210,14 @@ def _refuse_twins(values: Iterable[str], path: str) -> None:
         if value in seen:
             raise InvalidRequest.field(path.format(index), f"{value} is there twice", "give each its own")
         seen.add(value)
+
+
+def _refuse_logins(disks: Iterable[wire.Disk]) -> None:
+    # A URL is kept with the domain and shown to whoever asks: it is no place for a password.
+    for index, item in enumerate(disks):
+        if isinstance(item, wire.ImageDisk) and "@" in urlsplit(item.image.url).netloc:
+            path = f"instance.disks[{index}].image.url"
+            raise InvalidRequest.field(path, "holds a login", "serve the image without one, or from a file")
 
 
 def _power(asked: Any) -> Power:

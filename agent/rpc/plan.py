@@ -13,8 +13,10 @@ from agent.operations.interfaces import AttachInterface
 from agent.operations.spawn import Spawn, as_asked, check, guest
 from agent.operations.volumes import AttachVolume
 from agent.rpc import convert
-from agent.rpc.schema import METHODS, results
+from agent.rpc.schema import METHODS, params, results
+from agent.rpc.schema.base import Message
 from agent.rpc.validation import validate
+from agent.secret import Secret
 from agent.spec import Frozen, ImageDisk, InstanceSpec, VolumeDisk
 
 NOBODY = UUID(int=0)
@@ -25,29 +27,54 @@ async def plan(hypervisor: Hypervisor, method: str, args: dict[str, Any]) -> res
     if method not in TABLE:
         known = ", ".join(TABLE)
         raise InvalidRequest.field("method", f"{method!r} can't be planned", f"take one of {known}")
-    asked = validate(METHODS[method], args)
+    asked = without_contents(validate(METHODS[method], args))
     state = convert.STATES[method](asked)
     steps = TABLE[method].saga.steps
     return results.Planned(
         method=method,
         steps=tuple(results.PlannedStep(name=step.name, undo=step.undo is not None) for step in steps),
         resources=resources(state),
-        xml=await xml(hypervisor, state),
+        problems=await problems(hypervisor, state),
+        xml=xml(hypervisor, state),
     )
 
 
-async def xml(hypervisor: Hypervisor, state: Frozen) -> str | None:
+def without_contents(asked: Message) -> Message:
+    """A plan needs no secrets and is best asked without; the stars in their place aren't base64 as a file's
+    content has to be."""
+    if not isinstance(asked, params.Spawn) or asked.instance.config_drive is None:
+        return asked
+    drive = asked.instance.config_drive
+    files = tuple(file.model_copy(update={"content": Secret("")}) for file in drive.files)
+    instance = asked.instance.model_copy(update={"config_drive": drive.model_copy(update={"files": files})})
+    return asked.model_copy(update={"instance": instance})
+
+
+async def problems(hypervisor: Hypervisor, state: Frozen) -> tuple[str, ...]:
+    """What the first step would refuse; the rest can be shown all the same."""
+    if not isinstance(state, Spawn):
+        return ()
+    try:
+        await check(_env(hypervisor), state)
+    except InvalidRequest as problem:
+        return (problem.message,)
+    return ()
+
+
+def xml(hypervisor: Hypervisor, state: Frozen) -> str | None:
     """The domain, for a spawn; volumes are looked at, not connected."""
     if not isinstance(state, Spawn):
         return None
-    env = Env(hypervisor, progress=lambda *_: None, operation_id=NOBODY, request_id=None)
-    await check(env, state)
     plugged = [
         as_asked(state.spec, disk, hypervisor.volumes.describe(disk.connection))
         for disk in state.spec.disks
         if isinstance(disk, VolumeDisk)
     ]
-    return hypervisor.domains.render(guest(env, state.model_copy(update={"volumes": tuple(plugged)})))
+    return hypervisor.domains.render(guest(_env(hypervisor), state.model_copy(update={"volumes": tuple(plugged)})))
+
+
+def _env(hypervisor: Hypervisor) -> Env:
+    return Env(hypervisor, progress=lambda *_: None, operation_id=NOBODY, request_id=None)
 
 
 def resources(state: Frozen) -> dict[str, Any]:

@@ -42,7 +42,7 @@ async def writes(client: PlainClient, uuid: str, text: str, *, times: int = 1, t
         seen = await console(client, uuid)
         return seen if seen.count(text) >= times else None
 
-    return await until(look, timeout, f"{text!r} on the console of {uuid}")
+    return str(await until(look, timeout, f"{text!r} on the console of {uuid}"))
 
 
 async def until(look: Callable[[], Awaitable[Any]], timeout: float, what: str) -> Any:

@@ -53,9 +53,7 @@ async def test_secrets_are_where_they_belong_and_nowhere_else(
     seen["attach"] = json.dumps(await client.call("attach_volume", {**it, "connection_info": info}))
     other = {"instance": {**args["instance"], "vcpus": 2}}
     seen["conflict"] = json.dumps(await client.fail("spawn", other))
-    wrong = {
-        "instance": {**args["instance"], "vcpus": "many", "config_drive": {**drive(), "admin_pas": PASSWORD}}
-    }
+    wrong = {"instance": {**args["instance"], "vcpus": "many", "config_drive": {**drive(), "admin_pas": PASSWORD}}}
     seen["invalid"] = json.dumps(await client.fail("spawn", wrong))
     unsupported = {**it, "connection_info": {"driver_volume_type": "rbd", "data": data, "serial": "v"}}
     seen["unsupported"] = json.dumps(await client.fail("attach_volume", unsupported))

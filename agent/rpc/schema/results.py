@@ -199,6 +199,9 @@ class Planned(Result):
     """What it needs of the host."""
     xml: str | None = None
     """The domain, for a spawn."""
+    problems: tuple[str, ...] = ()
+    """What this host lacks for it now: an image or a bridge that isn't there."""
+    """The domain, for a spawn."""
 
 
 class Error(Result):

@@ -118,7 +118,7 @@ def test_the_own_share_is_what_is_left_of_the_total(
     assert shares(told) == shown
 
 
-def test_plan_shows_steps_resources_and_xml_and_sends_no_secret() -> None:
+def test_plan_prints_the_xml_alone_shows_steps_and_resources_beside_it_and_sends_no_secret() -> None:
     planned = answers.Planned.model_validate(
         {
             "method": "spawn",
@@ -140,12 +140,12 @@ def test_plan_shows_steps_resources_and_xml_and_sends_no_secret() -> None:
         "--uuid",
         str(UUID_1),
     )
-    out = desk.run("plan", "spawn", *arguments, env={"PW": "hunter2"}).stdout
-    rows = [line.split() for line in out.splitlines()]
+    result = desk.run("plan", "spawn", *arguments, env={"PW": "hunter2"})
+    rows = [line.split() for line in result.stderr.splitlines()]
     assert ["1", "define", "yes"] in rows
     assert ["2", "start"] in rows
     assert ["memory_mb", "128"] in rows
-    assert ["<domain/>"] in rows
+    assert result.stdout == "<domain/>\n"
     asked = desk.calls[0]
     assert (asked.method, asked.args["method"]) == ("plan", "spawn")
     assert asked.args["args"]["instance"]["name"] == "a"

@@ -148,3 +148,18 @@ def test_two_interfaces_plugged_without_a_port_id_are_the_same_when_they_ask_the
     )
     assert first == again
     assert first != other
+
+
+def test_a_login_in_an_image_url_is_refused_without_showing_it() -> None:
+    disk = {"kind": "image", "image": {"url": "https://u:canary@images.example/i.qcow2"}}
+    with pytest.raises(InvalidRequest) as error:
+        convert.instance(asked(disks=[disk]))
+    assert path_of(error) == "instance.disks[0].image.url"
+    assert "canary" not in str(error.value)
+
+
+def test_what_no_guest_can_be_is_refused_before_anything_is_journaled() -> None:
+    disks = [{"kind": "blank", "size_mb": 1, "bus": "ide"}]
+    with pytest.raises(InvalidRequest) as error:
+        convert.instance(asked(disks=disks, machine={"type": "q35"}))
+    assert path_of(error) == "instance.disks[0].bus"
