@@ -148,6 +148,7 @@ class Watch:
         domains = await self._roster.list()
         self._others.clear()
         self._last = {domain.uuid: Power(domain.power_state, domain.reason) for domain in domains}
+        self._roster.made.intersection_update(self._last)
         self._tell(Kind.LISTING, domains=domains)
         for uuid, power in self._last.items():
             if power is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -229,6 +230,28 @@ async def test_a_guest_that_stops_while_a_disk_is_asked_back_has_let_it_go(here:
     await here.virsh("destroy", str(uuid))
     await asyncio.wait_for(detaching, PATIENCE)
     assert (await here.domains.get(uuid)).disks == ()
+
+
+async def test_one_guest_whose_qemu_hangs_stops_nobody_else(here: Ground) -> None:
+    sick, well = await here.run(), await here.run()
+    pid = int((here.libvirtd.socket.parent / "qemu" / f"guest-{sick}.pid").read_text())
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        changes = [asyncio.create_task(here.domains.pause(sick)) for _ in range(2)]
+        reads = [asyncio.create_task(here.domains.diagnostics(sick)) for _ in range(2)]
+        await asyncio.wait((*changes, *reads), timeout=0.5)
+        assert not any(change.done() for change in changes)
+        with deadline.within(10):
+            assert {view.uuid for view in await here.domains.list()} == {sick, well}
+            assert (await here.power(sick))[0] is PowerState.RUNNING
+            assert "cpu0_time" in await here.domains.diagnostics(well)
+            await here.domains.pause(well)
+            third = await here.run()
+            await here.domains.suspend(third)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await asyncio.gather(*changes, *reads)
+    assert (await here.power(sick))[0] is PowerState.PAUSED
 
 
 async def test_a_cancelled_start_is_waited_for(here: Ground) -> None:
