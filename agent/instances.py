@@ -5,11 +5,12 @@ know nothing of each other. A mailbox is made with its first job and gone with i
 worker waits in it.
 
     waiting -> running -> ended
-       |          \\-> cancelled (by a caller, or by a destroy, which also goes next)
-       \\-> withdrawn
+       \\----------\\-> cancelled, by a caller or by a job that preempts
 
-A job is a callable handed in from above; this module knows nothing of what it does. Cancelling is asking:
-the job sees `CancelledError`, finds the reason in its `Job.cancelled`, and cleans up.
+A job is a callable handed in from above; this module knows nothing of what it does. Cancelling is asking: a
+running job sees `CancelledError`, one that begins later finds the reason in its `Job.cancelled`, and both clean
+up. A preempting job cancels all that came before it, and so goes next without overtaking anything: what was
+accepted first never happens after it.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(eq=False, slots=True)
 class Job:
-    """`run` does the work; `withdraw` is called instead when the job is cancelled before its turn."""
+    """`run` does the work, or what is left to do when the job was cancelled before its turn."""
 
     operation_id: UUID
     method: str
     run: Callable[[Job], Awaitable[None]]
-    withdraw: Callable[[Job], Awaitable[None]]
     request_id: str | None = None
     preempts: bool = False
+    resumed: bool = False
+    """An earlier run of the agent began it: even to be cancelled it needs its turn, for there is work to undo."""
     cancelled: str | None = None
     """Why it was cancelled; None: it wasn't, and a CancelledError means that the agent is stopping."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -62,14 +64,14 @@ class Instances:
         self._idle.set()
 
     def submit(self, uuid: UUID, job: Job) -> None:
-        """Queue a job. A preempting one cancels what runs and goes next. Raises Busy."""
+        """Queue a job. A preempting one cancels all before it and goes next. Raises Busy."""
         mailbox = self._mailboxes.get(uuid)
         if mailbox is None:
             mailbox = self._mailboxes[uuid] = Mailbox()
             self._own(uuid, mailbox)
         if job.preempts:
-            mailbox.waiting.appendleft(job)
-            self._cancel_running(mailbox, f"{job.method} was asked for")
+            self._cancel_all(mailbox, f"{job.method} was asked for")
+            mailbox.waiting.append(job)
         elif len(mailbox.waiting) >= self._max_waiting:
             raise Busy(f"{len(mailbox.waiting)} operations wait for their turn on instance {uuid}")
         else:
@@ -94,10 +96,11 @@ class Instances:
         if job is mailbox.running:
             self._cancel_running(mailbox, reason)
         elif job in mailbox.waiting:
-            mailbox.waiting.remove(job)
-            job.cancelled = reason
-            await job.withdraw(job)
-            self._end(job)
+            job.cancelled = job.cancelled or reason
+            if not job.resumed:
+                mailbox.waiting.remove(job)
+                await job.run(job)
+                self._end(job)
         await job.ended.wait()
         return True
 
@@ -145,6 +148,13 @@ class Instances:
     def _end(self, job: Job) -> None:
         self._jobs.pop(job.operation_id, None)
         job.ended.set()
+
+    def _cancel_all(self, mailbox: Mailbox, reason: str) -> None:
+        if mailbox.running is not None and not mailbox.running.preempts:
+            self._cancel_running(mailbox, reason)
+        for job in mailbox.waiting:
+            if not job.preempts:
+                job.cancelled = job.cancelled or reason
 
     @staticmethod
     def _cancel_running(mailbox: Mailbox, reason: str) -> None:

@@ -74,6 +74,8 @@ class PowerStates:
         self._states: dict[UUID, PowerState] = {}
         self._views: dict[UUID, DomainView] = {}
         self.reachable = False
+        self.listed = False
+        """Whether the hypervisor has ever told all there is."""
 
     def last_known(self, uuid: UUID) -> PowerState | None:
         return self._states.get(uuid)
@@ -105,7 +107,7 @@ class PowerStates:
                 self.reachable = False
                 log.warning("hypervisor.lost")
             case Kind.LISTING:
-                self.reachable = True
+                self.reachable = self.listed = True
                 await self._resync(seen)
             case Kind.GONE if seen.uuid is not None:
                 await self._forget(seen.uuid)

@@ -27,6 +27,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+import stamina
 import structlog
 from pydantic import BaseModel
 
@@ -73,6 +74,10 @@ class Entry(Protocol):
     """The journal of one saga."""
 
     async def write(self, step: str, mark: Mark, state: BaseModel) -> None: ...
+
+
+def _may_pass(failure: Exception) -> bool:
+    return isinstance(failure, AgentError) and failure.retryable
 
 
 @dataclass(slots=True)
@@ -130,7 +135,12 @@ class Run(Generic[E, S]):
             return
         await self._mark(step, Mark.UNDOING)
         try:
-            await step.undo(self.env, self.state)
+            # What is away comes back: giving up at once would need a person for every restart of libvirtd.
+            async for attempt in stamina.retry_context(
+                on=_may_pass, attempts=None, timeout=deadline.remaining(UNDO_S)
+            ):
+                with attempt:
+                    await step.undo(self.env, self.state)
         except Exception as failure:
             await self._mark(step, Mark.STUCK)
             raise OperationStuck(

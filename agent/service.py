@@ -32,6 +32,7 @@ from agent.journal.lock import StateDirLock
 from agent.journal.records import NewEvent
 from agent.journal.refusal import StartRefused
 from agent.journal.sealing import KeyFile
+from agent.names import Names
 from agent.notify import notify, watchdog_interval
 from agent.operations.control import CONTROL
 from agent.operations.runner import Limits, Operations, Told
@@ -39,7 +40,6 @@ from agent.power import Cause, PowerStates
 from agent.rpc.consumer import Consumer
 from agent.rpc.events import Ephemeral, OutboxSender
 from agent.rpc.handlers import Handlers, Inside, describe_host
-from agent.rpc.names import Names
 from agent.rpc.publisher import Publisher
 from agent.rpc.reception import Bounds, Reception
 from agent.rpc.router import Router

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -24,6 +24,8 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from agent.names import Names
 
 CONFIG_FILE = Path("/etc/compute-agent/agent.toml")
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?$")]
@@ -185,6 +187,12 @@ class Settings(BaseSettings):
     operations: Operations = Operations()
     journal: Journal = Journal()
     log: Log = Log()
+
+    @field_validator("host")
+    @classmethod
+    def _host_names_no_other_queue(cls, host: str) -> str:
+        Names(host=host)  # raises ValueError
+        return host
 
     @classmethod
     def settings_customise_sources(

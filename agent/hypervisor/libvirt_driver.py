@@ -94,6 +94,7 @@ class Knowledge:
         self._direct_io = False
         self.abilities = Abilities()
         self.virt_type: VirtType = "qemu"
+        self._verdict: accel.Verdict | None = None
 
     async def begin(self) -> None:
         self._direct_io = await in_thread(direct_io_works_in, self._instances_dir)
@@ -122,9 +123,9 @@ class Knowledge:
         verdict = await accel.choose(wanted, self.abilities.emulator, state_dir)
         if wanted == "auto" and verdict.virt_type not in self.abilities.virt_types:
             verdict = accel.Verdict(virt_type="qemu", reason="libvirt doesn't offer KVM")
-        if verdict.virt_type != self.virt_type or not self._learned:
-            log.info("guests run with", virt_type=verdict.virt_type, reason=verdict.reason)
-        self.virt_type = verdict.virt_type
+        if verdict != self._verdict:
+            log.info("virt_type.chosen", virt_type=verdict.virt_type, reason=verdict.reason)
+        self._verdict, self.virt_type = verdict, verdict.virt_type
 
     def facts_for(self, uuid: UUID) -> HostFacts:
         return HostFacts(

@@ -52,6 +52,11 @@ class Operation(Generic[S]):
     def method(self) -> str:
         return self.saga.name
 
+    @property
+    def can_be_undone(self) -> bool:
+        """False for those that only go forward: what they did stays, whatever ends them."""
+        return any(step.undo is not None for step in self.saga.steps)
+
 
 def by_state(verb: Verb) -> Callable[[Any, DomainView | None], Decision]:
     """Admission by the table of `agent.admission` alone."""

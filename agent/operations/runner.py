@@ -17,7 +17,7 @@ import uuid as uuids
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import structlog
@@ -136,13 +136,15 @@ class Operations:
             await self._submit(record)
         return len(unfinished)
 
-    async def undo_again(self, operation_id: UUID) -> OperationRecord:
-        """Try the undo of a stuck operation again and wait for its end. Raises NotFound, Conflict."""
+    async def settle(self, operation_id: UUID) -> OperationRecord:
+        """Settle a stuck or unknown operation and wait for its end. Raises NotFound, Conflict."""
         record = await self.journal.operation(operation_id)
         if record.status not in RETRYABLE:
             raise Conflict(f"operation {operation_id} is {record.status.value}, not stuck")
         await self.journal.requeue(operation_id)
-        job = await self._submit(await self.journal.operation(operation_id), undo=True)
+        # What has no undo is tried again instead: its steps may run twice.
+        undo = TABLE[record.method].can_be_undone
+        job = await self._submit(await self.journal.operation(operation_id), undo=undo)
         if job is not None:
             await job.ended.wait()
         return await self.journal.operation(operation_id)
@@ -179,9 +181,9 @@ class Operations:
             operation_id=record.id,
             method=record.method,
             run=lambda job: self._perform(record, Turn(self, operation, record, job).take(undo)),
-            withdraw=lambda job: self._withdraw(record, job),
             request_id=record.caller.request_id,
             preempts=operation.preempts,
+            resumed=bool(record.steps),
         )
         assert record.instance_uuid is not None  # noqa: S101 - every operation in the table has one
         try:
@@ -208,9 +210,6 @@ class Operations:
             self._room.set()
         else:
             self._room.clear()
-
-    async def _withdraw(self, record: OperationRecord, job: Job) -> None:
-        await self._finish(record, Cancelled(f"cancelled before it began: {job.cancelled}"), {})
 
     async def _perform(self, record: OperationRecord, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
         names = {"request_id": record.caller.request_id, "method": record.method}
@@ -281,17 +280,36 @@ class Turn:
     job: Job
 
     async def take(self, undo: bool) -> dict[str, Any]:
-        """The result, as JSON. Raises AgentError."""
+        """The result, as JSON. Raises AgentError; CancelledError when the agent is stopping."""
         journal = self.operations.journal
         state: State = journal.load_state(self.record, self.operation.saga.state)
         marks = {step.name: step.mark for step in self.record.steps}
         run = Run(self.operation.saga, self._env(), journal.entry(self.record.id), state, marks)
-        if undo or Mark.UNDOING in marks.values() or Mark.STUCK in marks.values():
-            await run.backward()
-            raise Cancelled("undone")
-        if marks:
-            return await self._resume(run)
-        return await self._begin(run)
+        try:
+            return await self._advance(run, undo)
+        except asyncio.CancelledError:
+            if self.job.cancelled is None:
+                raise
+            await self._give_up(run, f"cancelled: {self.job.cancelled}")
+            raise AssertionError("unreachable") from None
+
+    async def _advance(self, run: Run[Env, Any], undo: bool) -> dict[str, Any]:
+        if self.job.cancelled is not None:
+            await self._give_up(run, f"cancelled: {self.job.cancelled}")
+        if undo or Mark.UNDOING in run.marks.values() or Mark.STUCK in run.marks.values():
+            await self._give_up(run, "it was given up")
+        return await (self._resume(run) if run.marks else self._begin(run))
+
+    async def _give_up(self, run: Run[Env, Any], why: str) -> NoReturn:
+        """Undo what was begun. Raises Cancelled, or OperationStuck."""
+        begun = bool(run.marks)
+        await run.backward()
+        if not begun:
+            raise Cancelled(f"{why}; nothing was begun")
+        if self.operation.can_be_undone:
+            raise Cancelled(f"{why}; all was undone")
+        message = f"{why}; {self.record.method} has no undo, what was done stays: read the instance"
+        raise Cancelled(message, details={"undone": False})
 
     async def _begin(self, run: Run[Env, Any]) -> dict[str, Any]:
         self._check_time()
@@ -314,24 +332,18 @@ class Turn:
 
     async def _resume(self, run: Run[Env, Any]) -> dict[str, Any]:
         log.info("operation.resumed", operation=str(self.record.id), marks=run.marks)
-        try:
-            self._check_time()
-        except Expired:
+        late = self.record.not_after is not None and datetime.now(UTC) > self.record.not_after
+        if late and self.operation.can_be_undone:
             await run.backward()
-            raise
+            raise Expired("not_after passed while the agent was away; all that was begun was undone")
+        # What has no undo was begun in time and is finished.
         return await self._go(run)
 
     async def _go(self, run: Run[Env, Any]) -> dict[str, Any]:
         limits = self.operations.limits
         default = limits.spawn_timeout_s if self.record.method == "spawn" else limits.operation_timeout_s
-        try:
-            with deadline.within(self.operation.timeout_s(run.state, default)):
-                state = await run.forward()
-        except asyncio.CancelledError:
-            if self.job.cancelled is None:
-                raise
-            await run.backward()
-            raise Cancelled(f"cancelled: {self.job.cancelled}; all was undone") from None
+        with deadline.within(self.operation.timeout_s(run.state, default)):
+            state = await run.forward()
         domains = self.operations.hypervisor.domains
         await domains.stamp(state.instance_uuid, state.generation, self.record.caller.request_id)
         return await self._result(state, state.generation, already=False)

@@ -30,10 +30,10 @@ from pydantic_core import to_json
 from yarl import URL
 
 from agent.errors import BY_CODE, AgentError, InvalidRequest, TimedOut, Unavailable
+from agent.names import SharedNames
 from agent.rpc import parked
 from agent.rpc.connection import BROKEN, REFUSALS, Link, Lost, describe, started
 from agent.rpc.message import Outgoing
-from agent.rpc.names import SharedNames
 from agent.rpc.parked import ParkedMessage
 from agent.rpc.publisher import Outcome, Publisher
 from agent.rpc.remote import Methods

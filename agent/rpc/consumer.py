@@ -24,10 +24,10 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import DeliveredMessage
 
+from agent.names import Names
 from agent.rpc.connection import BROKEN, LOCKED, Link, Lost, describe, first_of
 from agent.rpc.desk import Source
 from agent.rpc.message import Properties
-from agent.rpc.names import Names
 from agent.rpc.reception import Gate, Reception
 from agent.rpc.topology import Topology
 from agent.settings import Amqp, Rpc

@@ -17,8 +17,8 @@ from uuid import uuid4
 
 from agent.errors import AgentError
 from agent.journal.records import Address, Answer
+from agent.names import Names
 from agent.rpc.message import Outgoing, Properties
-from agent.rpc.names import Names
 from agent.rpc.redact import Redacted, redact
 from agent.rpc.schema.envelope import Parked
 

@@ -24,9 +24,9 @@ import structlog
 
 from agent.errors import AgentError
 from agent.journal.records import EventRecord, OutgoingReply
+from agent.names import Names
 from agent.rpc import views, wire
 from agent.rpc.message import Outgoing
-from agent.rpc.names import Names
 from agent.rpc.publisher import Outcome, Publisher
 from agent.rpc.schema.events import CloudEvent
 

@@ -155,6 +155,8 @@ class Handlers:
         try:
             shown = [self._show(view) for view in await self._in.hypervisor.domains.list()]
         except Unavailable:
+            if not self._in.power.listed:
+                raise
             shown = [self._show(view, stale=True) for view in self._in.power.last_views()]
         chosen = tuple(
             item
@@ -203,7 +205,9 @@ class Handlers:
 
     async def _replay_events(self, asked: params.ReplayEvents) -> results.Replayed:
         records = await self._in.journal.events_from(asked.from_sequence, asked.limit)
-        replayed = tuple(views.cloud_event(record).model_dump(mode="json") for record in records)
+        replayed = tuple(
+            views.cloud_event(record).model_dump(mode="json", exclude_none=True) for record in records
+        )
         following = records[-1].sequence + 1 if records else asked.from_sequence
         return results.Replayed(stream=self._in.journal.stream, events=replayed, next_sequence=following)
 

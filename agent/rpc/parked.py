@@ -14,7 +14,7 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from pydantic_core import from_json
 
 from agent.errors import NotFound
-from agent.rpc.names import SharedNames
+from agent.names import SharedNames
 from agent.rpc.schema.envelope import Parked
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agent.errors import Expired, InvalidRequest
+from agent.names import Names
 from agent.rpc.desk import Call, Request, Source
-from agent.rpc.names import Names
 from agent.rpc.schema import METHODS, VERSION, Method
 from agent.rpc.schema.base import Params
 from agent.rpc.validation import nearest, validate

@@ -17,8 +17,8 @@ from uuid import uuid4
 from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from pydantic import ValidationError
 
+from agent.names import SharedNames
 from agent.rpc.connection import BROKEN, Link, Lost, started
-from agent.rpc.names import SharedNames
 from agent.rpc.schema.events import CloudEvent
 from agent.settings import Amqp
 

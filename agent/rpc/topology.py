@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
+from agent.names import Names
 from agent.rpc.connection import REFUSALS, connect, describe, wire
-from agent.rpc.names import Names
 from agent.settings import Amqp, Rpc
 
 log = logging.getLogger(__name__)

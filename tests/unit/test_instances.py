@@ -28,6 +28,9 @@ class Work:
             gate.set()
 
         async def run(job: Job) -> None:
+            if job.cancelled is not None:
+                self.log.append(f"{name} withdrawn: {job.cancelled}")
+                return
             self.log.append(f"{name} begins")
             began.set()
             try:
@@ -39,10 +42,7 @@ class Work:
                 return
             self.log.append(f"{name} ends")
 
-        async def withdraw(job: Job) -> None:
-            self.log.append(f"{name} withdrawn: {job.cancelled}")
-
-        return Job(operation_id=uuid4(), method=name, run=run, withdraw=withdraw, preempts=preempts)
+        return Job(operation_id=uuid4(), method=name, run=run, preempts=preempts)
 
 
 @pytest.fixture
@@ -80,15 +80,32 @@ async def test_a_full_mailbox_is_busy(work: Work) -> None:
     await instances.wait_until_idle()
 
 
-async def test_a_preempting_job_cancels_what_runs_and_goes_next(work: Work) -> None:
-    instances = Instances(max_waiting=1)
+async def test_a_preempting_job_cancels_all_before_it_and_goes_next(work: Work) -> None:
+    instances = Instances(max_waiting=4)
     instances.submit(A, work.job("runs", waits=True))
     await work.began["runs"].wait()
     instances.submit(A, work.job("waits"))
     instances.submit(A, work.job("destroy", preempts=True))
+    instances.submit(A, work.job("later"))
     await instances.wait_until_idle()
-    assert work.log[1:3] == ["runs cancelled: destroy was asked for", "destroy begins"]
-    assert work.log[-2:] == ["waits begins", "waits ends"]
+    assert work.log[1:] == [
+        "runs cancelled: destroy was asked for",
+        "waits withdrawn: destroy was asked for",
+        "destroy begins",
+        "destroy ends",
+        "later begins",
+        "later ends",
+    ]
+
+
+async def test_a_preempting_job_does_not_cancel_another_one(work: Work) -> None:
+    instances = Instances(max_waiting=4)
+    instances.submit(A, work.job("first", waits=True, preempts=True))
+    await work.began["first"].wait()
+    instances.submit(A, work.job("second", preempts=True))
+    work.gates["first"].set()
+    await instances.wait_until_idle()
+    assert work.log == ["first begins", "first ends", "second begins", "second ends"]
 
 
 async def test_a_cancelled_job_that_waits_never_begins(work: Work) -> None:

@@ -163,7 +163,8 @@ class OperationView(Result):
     """What it says it is doing, while it runs."""
     steps: tuple[StepView, ...] = ()
     shares: dict[str, float] = Field(default_factory=dict)
-    """Seconds: `total`, of these `libvirt`, `qemu_img`, `download`, `wait`; the rest, `own`, is the agent's."""
+    """Seconds: `total`, of these `libvirt`, `qemu_img`, `download`, `wait`; the rest, `own`, is the agent's.
+    `queued`, before that: from acceptance to its turn."""
     error: dict[str, Any] | None = None
     """As in the answer, when it failed."""
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from agent.hypervisor.fake.faults import Fault
-from agent.journal.records import Status
+from agent.journal.records import Caller, NewOperation, Status
 from agent.operations import TABLE
 from agent.operations.destroy import Destroy
 from agent.operations.power import Power, Reboot, Stop
@@ -131,7 +131,7 @@ async def test_cancelling_what_was_never_there_is_not_found(inside: Inside) -> N
 async def test_an_undo_that_fails_is_stuck_until_a_person_retries_it(inside: Inside) -> None:
     asked = spec()
     inside.world.faults.add(Fault(call="domains.start", error="operation_failed", times=1))
-    inside.world.faults.add(Fault(call="disks.remove", error="unavailable", times=2))
+    inside.world.faults.add(Fault(call="disks.remove", error="operation_failed", times=2))
     record = await inside.do("spawn", spawning(asked))
     assert record.status is Status.STUCK
     assert record.error is not None
@@ -145,7 +145,7 @@ async def test_an_undo_that_fails_is_stuck_until_a_person_retries_it(inside: Ins
 
 async def test_a_stuck_operation_can_be_given_up(inside: Inside) -> None:
     inside.world.faults.add(Fault(call="domains.start", error="operation_failed", times=1))
-    inside.world.faults.add(Fault(call="disks.remove", error="unavailable", times=1))
+    inside.world.faults.add(Fault(call="disks.remove", error="operation_failed", times=1))
     record = await inside.do("spawn", spawning(spec()))
     assert (await inside.control("abandon_operation", record.id)).status is Status.SUCCEEDED
     assert (await inside.journal.operation(record.id)).status is Status.ABANDONED
@@ -280,3 +280,97 @@ async def test_every_other_change_on_an_absent_instance_is_not_found(inside: Ins
 async def test_the_shares_of_the_time_are_kept(inside: Inside) -> None:
     record = await inside.do("spawn", spawning(spec()))
     assert record.shares["total"] >= record.shares["own"] > 0
+
+
+async def test_an_undo_waits_for_what_is_away_for_a_moment(inside: Inside) -> None:
+    asked = spec()
+    inside.world.faults.add(Fault(call="domains.start", error="no_capacity", times=1))
+    inside.world.faults.add(Fault(call="disks.remove", error="unavailable", times=1))
+    record = await inside.do("spawn", spawning(asked))
+    assert record.status is Status.FAILED
+    assert inside.leftovers(asked.uuid) == []
+
+
+async def test_no_guest_is_left_by_a_spawn_that_waited_when_its_destroy_was_accepted(inside: Inside) -> None:
+    asked = spec()
+    inside.world.faults.add(Fault(call="domains.define", slow=5.0, times=1))
+    first = await inside.submit("spawn", spawning(asked))
+    second = await inside.submit("spawn", spawning(asked))
+    destroy = await inside.submit("destroy", Destroy(instance_uuid=asked.uuid))
+    assert (await inside.ended(destroy)).status is Status.SUCCEEDED
+    assert (await inside.ended(first)).status is Status.CANCELLED
+    assert (await inside.ended(second)).status is Status.CANCELLED
+    assert inside.leftovers(asked.uuid) == []
+
+
+async def test_after_a_kill_a_waiting_destroy_still_has_the_last_word(inside: Inside) -> None:
+    asked = spec()
+    inside.world.faults.add(Fault(call="domains.start", slow=5.0, times=1))
+    spawn = await inside.submit("spawn", spawning(asked))
+    while not any(s.name == "start" for s in (await inside.journal.operation(spawn)).steps):
+        await asyncio.sleep(0.005)
+    accepted = NewOperation(
+        identity="test/late",
+        fingerprint="same",
+        method="destroy",
+        saga="destroy",
+        saga_version=1,
+        state=Destroy(instance_uuid=asked.uuid),
+        instance_uuid=asked.uuid,
+        caller=Caller(),
+        address=None,
+    )
+    await inside.journal.accept(accepted)  # and killed before it was submitted
+    after = await inside.again()
+    try:
+        assert await after.operations.recover() == 2
+        assert (await after.ended(spawn)).status is Status.CANCELLED
+        await after.instances.wait_until_idle()
+        assert after.leftovers(asked.uuid) == []
+    finally:
+        await after.close()
+
+
+async def test_cancelling_what_has_no_undo_says_that_it_stays(inside: Inside) -> None:
+    asked = spec()
+    await inside.do("spawn", spawning(asked))
+    inside.world.make_deaf(asked.uuid)
+    stop = await inside.submit("stop", Stop(instance_uuid=asked.uuid, timeout_s=60))
+    while not (await inside.journal.operation(stop)).steps:
+        await asyncio.sleep(0.005)
+    await inside.control("cancel_operation", stop)
+    record = await inside.ended(stop)
+    assert record.error is not None
+    assert record.error["code"] == "cancelled"
+    assert record.error["details"] == {"undone": False}
+
+
+async def test_a_destroy_begun_in_time_is_finished_after_a_restart_however_late(inside: Inside) -> None:
+    asked = spec()
+    await inside.do("spawn", spawning(asked))
+    inside.world.faults.add(Fault(call="disks.remove", slow=5.0, times=1))
+    not_after = datetime.now(UTC) + timedelta(seconds=0.5)
+    destroy = await inside.submit("destroy", Destroy(instance_uuid=asked.uuid), not_after=not_after)
+    while not any(s.name == "disks" for s in (await inside.journal.operation(destroy)).steps):
+        await asyncio.sleep(0.005)
+    await inside.close()
+    while datetime.now(UTC) < not_after:
+        await asyncio.sleep(0.01)
+    after = await Inside.open(inside.directory)
+    try:
+        await after.operations.recover()
+        assert (await after.ended(destroy)).status is Status.SUCCEEDED
+        assert after.leftovers(asked.uuid) == []
+    finally:
+        await after.close()
+
+
+async def test_an_unknown_outcome_of_what_has_no_undo_is_settled_by_doing_it_again(inside: Inside) -> None:
+    asked = spec()
+    await inside.do("spawn", spawning(asked))
+    inside.world.faults.add(Fault(call="domains.pause", error="timed_out", times=1))
+    pause = await inside.do("pause", Power(instance_uuid=asked.uuid))
+    assert pause.status is Status.UNKNOWN
+    assert (await inside.control("retry_operation", pause.id)).status is Status.SUCCEEDED
+    assert (await inside.journal.operation(pause.id)).status is Status.SUCCEEDED
+    assert (await inside.hypervisor.domains.get(asked.uuid)).power_state is PowerState.PAUSED

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.rpc.names import Names, SharedNames
+from agent.names import Names, SharedNames
 
 
 def test_names_are_those_of_the_reference() -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from agent.errors import Conflict, InvalidRequest
 from agent.journal.records import Answer
+from agent.names import Names
 from agent.rpc import dead_letters, wire
 from agent.rpc.dead_letters import Cast, Refused, parked
 from agent.rpc.message import Outgoing, Properties
-from agent.rpc.names import Names
 from agent.rpc.redact import redact
 from agent.rpc.schema.envelope import PLACEHOLDER
 

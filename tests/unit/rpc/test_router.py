@@ -10,8 +10,8 @@ import pytest
 
 from agent.errors import Expired, InvalidRequest
 from agent.journal.records import Caller
+from agent.names import Names
 from agent.rpc.desk import Call, Request, Source
-from agent.rpc.names import Names
 from agent.rpc.router import Router, UnknownMethod, UnsupportedVersion
 from agent.rpc.schema import METHODS
 
