@@ -29,13 +29,14 @@ from agent.hypervisor.ports import Hypervisor
 from agent.instances import Instances
 from agent.journal import Journal
 from agent.journal.lock import StateDirLock
-from agent.journal.records import NewEvent
+from agent.journal.records import NewEvent, OperationRecord
 from agent.journal.refusal import StartRefused
 from agent.journal.sealing import KeyFile
 from agent.names import Names
 from agent.notify import notify, watchdog_interval
 from agent.operations.control import CONTROL
-from agent.operations.runner import Limits, Operations, Told
+from agent.operations.runner import Operations
+from agent.operations.turn import Limits
 from agent.power import Cause, PowerStates
 from agent.rpc.consumer import Consumer
 from agent.rpc.events import Ephemeral, OutboxSender
@@ -205,14 +206,13 @@ class Service:
         jobs = self.instances.under_way(uuid)
         return Cause(jobs[0].method, jobs[0].request_id) if jobs else None
 
-    def _tell_progress(self, told: Told) -> None:
-        record = told.record
+    def _tell_progress(self, record: OperationRecord, what: str, fraction: float) -> None:
         data = {
             "operation_id": str(record.id),
             "method": record.method,
             "request_id": record.caller.request_id,
-            "doing": told.what,
-            "progress": told.progress,
+            "doing": what,
+            "progress": fraction,
         }
         self.ephemeral.tell("compute.operation.progress", record.instance_uuid, data)
 

@@ -22,7 +22,8 @@ from agent.journal.records import Accepted, Answer, Different, NewEvent, NewOper
 from agent.operations import TABLE
 from agent.operations.base import State
 from agent.operations.control import CONTROL
-from agent.operations.runner import Operations, error_body
+from agent.operations.outcome import error_body
+from agent.operations.runner import Operations
 from agent.power import PowerStates
 from agent.rpc import convert, plan, views
 from agent.rpc.desk import Call, Request

@@ -27,7 +27,7 @@ import structlog
 from agent import logs
 from agent.errors import AgentError, Busy
 from agent.journal.records import Address, Answer
-from agent.operations.runner import bug, error_body
+from agent.operations.outcome import bug, error_body
 from agent.rpc import dead_letters, wire
 from agent.rpc.dead_letters import Cast, Refused, parked
 from agent.rpc.desk import Call, Desk, Request, Source

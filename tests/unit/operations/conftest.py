@@ -21,7 +21,8 @@ from agent.journal.records import Accepted, Address, Caller, NewOperation, Opera
 from agent.journal.sealing import KeyFile
 from agent.operations import TABLE
 from agent.operations.control import CONTROL, Control
-from agent.operations.runner import Limits, Operations, Told
+from agent.operations.runner import Operations
+from agent.operations.turn import Limits
 from agent.spec import BlankDisk, ConfigDrive, Frozen, InstanceSpec, UserInterface
 
 ENDED = {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.UNKNOWN, Status.STUCK, Status.ABANDONED}
@@ -37,7 +38,6 @@ class Inside:
     instances: Instances
     operations: Operations
     world: FakeWorld
-    told: list[Told]
 
     @classmethod
     async def open(cls, directory: Path, max_pending: int = 1000) -> Inside:
@@ -45,10 +45,16 @@ class Inside:
         journal = await Journal.open(directory / "journal.db", key, host="h1")
         hypervisor = fake_driver(directory, hostname="h1", poll=0.02, detach_timeout=0.3)
         instances = Instances(max_waiting=4)
-        told: list[Told] = []
         limits = Limits(spawn_timeout_s=30, operation_timeout_s=30, max_pending=max_pending)
-        operations = Operations(journal, hypervisor, instances, limits, told.append, CONTROL)
-        return cls(directory, journal, hypervisor, instances, operations, FakeWorld(directory), told)
+        operations = Operations(
+            journal,
+            hypervisor,
+            instances,
+            limits,
+            lambda _, what, fraction: told.append((what, fraction)),
+            CONTROL,
+        )
+        return cls(directory, journal, hypervisor, instances, operations, FakeWorld(directory))
 
     async def close(self) -> None:
         await self.operations.stop()

@@ -1,0 +1,165 @@
+"""One operation whose turn has come: is it still wanted, may it be, do it, or undo it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import structlog
+
+from agent import deadline
+from agent.admission import AlreadySo, Deny
+from agent.errors import Cancelled, Conflict, Expired, NotFound
+from agent.hypervisor.ports import DomainView, Hypervisor
+from agent.instances import Job
+from agent.journal import Journal
+from agent.journal.records import OperationRecord
+from agent.operations.base import Env, Operation, State
+from agent.operations.outcome import event
+from agent.saga import Mark, Run
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds an operation may take, and how many may be unfinished."""
+
+    spawn_timeout_s: float
+    operation_timeout_s: float
+    max_pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every turn stands on. `progressed` is told by the steps how far they are."""
+
+    journal: Journal
+    hypervisor: Hypervisor
+    limits: Limits
+    progressed: Callable[[OperationRecord, str, float], None]
+
+
+@dataclass(slots=True)
+class Turn:
+    """`take` it once."""
+
+    ground: Ground
+    operation: Operation[Any]
+    record: OperationRecord
+    job: Job
+
+    async def take(self, undo: bool) -> dict[str, Any]:
+        """The result, as JSON. Raises AgentError; CancelledError when the agent is stopping."""
+        journal = self.ground.journal
+        state: State = journal.load_state(self.record, self.operation.saga.state)
+        marks = {step.name: step.mark for step in self.record.steps}
+        run = Run(self.operation.saga, self._env(), journal.entry(self.record.id), state, marks)
+        try:
+            return await self._advance(run, undo)
+        except asyncio.CancelledError:
+            if self.job.cancelled is None:
+                raise
+            await self._give_up(run, f"cancelled: {self.job.cancelled}")
+            raise AssertionError("unreachable") from None
+
+    async def _advance(self, run: Run[Env, Any], undo: bool) -> dict[str, Any]:
+        if self.job.cancelled is not None:
+            await self._give_up(run, f"cancelled: {self.job.cancelled}")
+        if undo or Mark.UNDOING in run.marks.values() or Mark.STUCK in run.marks.values():
+            await self._give_up(run, "it was given up")
+        return await (self._resume(run) if run.marks else self._begin(run))
+
+    async def _give_up(self, run: Run[Env, Any], why: str) -> NoReturn:
+        """Undo what was begun. Raises Cancelled, or OperationStuck."""
+        begun = bool(run.marks)
+        await run.backward()
+        if not begun:
+            raise Cancelled(f"{why}; nothing was begun")
+        if self.operation.can_be_undone:
+            raise Cancelled(f"{why}; all was undone")
+        message = f"{why}; {self.record.method} has no undo, what was done stays: read the instance"
+        raise Cancelled(message, details={"undone": False})
+
+    async def _begin(self, run: Run[Env, Any]) -> dict[str, Any]:
+        self._check_time()
+        view = await self._look()
+        await self._check_generation(view)
+        decision = self.operation.admit(run.state, view)
+        if isinstance(decision, Deny):
+            raise (NotFound if decision.absent else Conflict)(decision.reason)
+        if isinstance(decision, AlreadySo):
+            return await self._result(run.state, view.generation if view else None, already=True)
+        journal = self.ground.journal
+        uuid = run.state.instance_uuid
+        generation = await journal.bump(uuid, at_least=view.generation if view else 0)
+        run.state = run.state.model_copy(update={"generation": generation})
+        await journal.begin(self.record.id, [event(self.record, "start", {"generation": generation})])
+        log.info("operation.begun", operation=str(self.record.id))
+        return await self._go(run)
+
+    async def _resume(self, run: Run[Env, Any]) -> dict[str, Any]:
+        log.info("operation.resumed", operation=str(self.record.id), marks=run.marks)
+        late = self.record.not_after is not None and datetime.now(UTC) > self.record.not_after
+        if late and self.operation.can_be_undone:
+            await run.backward()
+            raise Expired("not_after passed while the agent was away; all that was begun was undone")
+        # What has no undo was begun in time and is finished.
+        return await self._go(run)
+
+    async def _go(self, run: Run[Env, Any]) -> dict[str, Any]:
+        limits = self.ground.limits
+        default = limits.spawn_timeout_s if self.record.method == "spawn" else limits.operation_timeout_s
+        with deadline.within(self.operation.timeout_s(run.state, default)):
+            state = await run.forward()
+        domains = self.ground.hypervisor.domains
+        await domains.stamp(state.instance_uuid, state.generation, self.record.caller.request_id)
+        return await self._result(state, state.generation, already=False)
+
+    async def _look(self) -> DomainView | None:
+        assert self.record.instance_uuid is not None  # noqa: S101
+        try:
+            return await self.ground.hypervisor.domains.get(self.record.instance_uuid)
+        except NotFound:
+            return None
+
+    def _check_time(self) -> None:
+        if self.record.not_after is not None and datetime.now(UTC) > self.record.not_after:
+            raise Expired(f"not_after {self.record.not_after.isoformat()} has passed; nothing was begun")
+
+    async def _check_generation(self, view: DomainView | None) -> None:
+        asked = self.record.if_generation
+        if asked is None:
+            return
+        # The domain's copy counts when the journal was lost, the journal when the domain couldn't be stamped.
+        known = await self.ground.journal.generation(view.uuid) if view else 0
+        there = max(known, view.generation) if view else 0
+        if asked != there:
+            message = f"the instance is at generation {there}, not {asked}; read it again"
+            raise Conflict(message, details={"generation": there})
+
+    def _env(self) -> Env:
+        return Env(
+            hypervisor=self.ground.hypervisor,
+            progress=self._progress,
+            operation_id=self.record.id,
+            request_id=self.record.caller.request_id,
+        )
+
+    def _progress(self, what: str, fraction: float) -> None:
+        self.ground.progressed(self.record, what, fraction)
+
+    async def _result(self, state: Any, generation: int | None, *, already: bool) -> dict[str, Any]:
+        view = await self._look()
+        result = {
+            "operation_id": str(self.record.id),
+            "instance_uuid": str(state.instance_uuid),
+            "generation": generation,
+            "power_state": view.power_state.value if view else None,
+            "already": already,
+            "attached": self.operation.attached(state),
+        }
+        return {name: value for name, value in result.items() if value is not None}
