@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ from agent.hypervisor.xml import parse
 from agent.spec import DiskBus, DiskFormat, FileBacking, InstanceSpec, PluggedDisk, UserInterface
 from tests.rig import Libvirtd, blank, rig_directory
 from tests.xml.guests import GUESTS
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a private libvirtd needs root")
 
 
 @pytest.fixture

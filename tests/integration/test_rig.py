@@ -1,6 +1,5 @@
 """The rig keeps its promises; what is tested on it can rely on them."""
 
-import os
 import re
 import signal
 import subprocess
@@ -15,8 +14,6 @@ import pytest
 from tests.rig import Broker, Libvirtd, NbdExport, Network, blank, guest_image, overlay, rig_directory
 from tests.rig.places import tag
 from tests.rig.processes import wait_until
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for bridges and mount namespaces")
 
 DOMAIN = """
 <domain type='qemu'>
