@@ -174,15 +174,31 @@ class Service:
         if recovered:
             log.info("agent.recovering", operations=recovered)
         self.consumer.start()
-        ready = asyncio.create_task(self.consumer.consuming())
-        stopping = asyncio.create_task(self._stopping.wait())
-        await asyncio.wait([ready, stopping], return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        if not self._stopping.is_set():
+        if await self._ready():
             notify("READY=1", f"STATUS=Serving as {self._settings.host}")
             log.info("agent.ready", host=self._settings.host)
-        await stopping
+        await self._stopping.wait()
         await self._drain()
+
+    async def _ready(self) -> bool:
+        """Wait until commands are taken, however long the broker is away; False when it is to stop before that.
+        Raises StartRefused when another agent has the host's name."""
+        steps = [asyncio.create_task(self.consumer.consuming()), asyncio.create_task(self._stopping.wait())]
+        # What is left of our own last connection is dropped by the broker within three heartbeats.
+        patience = 4 * self._settings.amqp.heartbeat_s
+        taken_since: float | None = None
+        try:
+            while True:
+                done, _ = await asyncio.wait(steps, timeout=1, return_when=asyncio.FIRST_COMPLETED)
+                if done:
+                    return not self._stopping.is_set()
+                trouble, now = self.consumer.health().trouble, asyncio.get_running_loop().time()
+                taken_since = (taken_since or now) if trouble else None
+                if taken_since is not None and now - taken_since > patience:
+                    raise StartRefused(f"{trouble}; stop the other one, or set another host")
+        finally:
+            for step in steps:
+                step.cancel()
 
     async def _drain(self) -> None:
         notify("STOPPING=1", "STATUS=Finishing work")
@@ -273,9 +289,15 @@ def run_daemon(settings: Settings) -> int:
     try:
         uvloop.run(serve(settings))
     except StartRefused as refusal:
-        print(f"compute-agent: {refusal}", file=sys.stderr)
-        return 1
+        return _refused(refusal)
     except ExceptionGroup as group:
+        if (refusals := group.subgroup(StartRefused)) is not None:
+            return _refused(refusals.exceptions[0])
         log.exception("agent.died", exc_info=group)
         return 70
     return 0
+
+
+def _refused(refusal: Exception) -> int:
+    print(f"compute-agent: {refusal}", file=sys.stderr)
+    return 1

@@ -62,6 +62,14 @@ async def test_a_second_agent_of_the_same_state_directory_stops_with_a_clear_wor
         twin.start()
 
 
+async def test_a_second_agent_of_the_same_host_name_stops_with_a_clear_word(fake_agent: Daemon, rig: Rig) -> None:
+    environment = {**fake_agent.environment, "COMPUTE_AGENT_STATE_DIR": str(rig.directory / "second-state")}
+    environment["COMPUTE_AGENT_AMQP__HEARTBEAT_S"] = "2"
+    twin = Daemon(rig.directory / "second", fake_agent.host, environment)
+    with pytest.raises(RuntimeError, match=f"ended with 1(.|\n)*host name '{fake_agent.host}'"):
+        twin.start()
+
+
 async def test_a_killed_agent_goes_on_where_it_was(fake_agent: Daemon, client: PlainClient) -> None:
     world = FakeWorld(fake_agent.state_dir)
     world.faults.add(Fault(call="domains.start", hang=True))
