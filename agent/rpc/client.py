@@ -32,7 +32,7 @@ from yarl import URL
 from agent.errors import BY_CODE, AgentError, InvalidRequest, TimedOut, Unavailable
 from agent.names import SharedNames
 from agent.rpc import parked
-from agent.rpc.connection import BROKEN, REFUSALS, Link, Lost, describe, started
+from agent.rpc.connection import BROKEN, REFUSALS, Link, describe
 from agent.rpc.message import Outgoing
 from agent.rpc.parked import ParkedMessage
 from agent.rpc.publisher import Outcome, Publisher
@@ -44,6 +44,7 @@ from agent.rpc.schema.events import CloudEvent
 from agent.rpc.schema.params import Spawn
 from agent.rpc.schema.results import Error, Result
 from agent.rpc.subscription import Subscription
+from agent.rpc.tasks import Lost, end, started
 from agent.rpc.validation import validate
 from agent.settings import Amqp
 
@@ -336,9 +337,7 @@ class ComputeClient(Methods):
         return self._link.connection
 
     async def _end(self) -> None:
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await end(*self._running)
 
 
 def remote_error(error: Error) -> AgentError:

@@ -17,7 +17,7 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aio_pika
@@ -33,6 +33,7 @@ from aiormq.exceptions import (
 )
 from yarl import URL
 
+from agent.rpc.tasks import Lost, end
 from agent.rpc.tolerant import TolerantTransport
 from agent.settings import Amqp
 
@@ -52,10 +53,6 @@ LOCKED = ChannelLockedResource
 
 _CONNECT_S = 20.0
 _CLOSE_S = 5.0
-
-
-class Lost(ConnectionError):
-    """The connection or something a session can't do without is gone; its text says what."""
 
 
 class _Connection(aio_pika.Connection):
@@ -129,7 +126,18 @@ class Link:
             await _close(self.connection)
 
     async def _once(self, session: Session) -> None:
-        connection = await connect(self._amqp, self._name)
+        connecting = asyncio.ensure_future(connect(self._amqp, self._name))
+        try:
+            await asyncio.wait({connecting})
+            connection = connecting.result()
+        except asyncio.CancelledError:
+            await end(connecting)
+            if not connecting.cancelled() and connecting.exception() is None:
+                await _close(connecting.result())
+            raise
+        await self._run_on(connection, session)
+
+    async def _run_on(self, connection: AbstractConnection, session: Session) -> None:
         running: asyncio.Future[None] = asyncio.ensure_future(session(connection))
         try:
             closing = wire(connection).closing
@@ -140,8 +148,7 @@ class Link:
             await _result(running, closing)
         finally:
             self.connection = None
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await end(running)
             await _close(connection)
 
     def _tell(self, error: Exception) -> None:
@@ -154,36 +161,6 @@ class Link:
     def _pause(self) -> float:
         """Random, so that a fleet doesn't come back in step after an outage."""
         return self._amqp.reconnect_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
-
-
-async def started(running: asyncio.Task[None], ready: Coroutine[Any, Any, Any], timeout: float = 30.0) -> None:
-    """Wait until `ready` has ended. Raises what `running` ends with before that; TimeoutError, in seconds."""
-    waiting = asyncio.ensure_future(ready)
-    try:
-        await asyncio.wait({running, waiting}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
-        if not waiting.done():
-            raise TimeoutError(f"not ready after {timeout:g} s")
-    finally:
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-
-
-async def first_of(*works: Coroutine[Any, Any, None]) -> None:
-    """Run all until one ends; the others are cancelled and waited for. Raises what the first one raised, Lost
-    when a dying connection cancelled it."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            if task.cancelled():
-                raise Lost("cancelled")
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _result(running: asyncio.Future[None], closing: asyncio.Future[None]) -> None:
@@ -199,8 +176,7 @@ async def _close(connection: AbstractConnection) -> None:
     # In a task of its own: closing may end in a CancelledError that nobody asked for.
     closing = asyncio.ensure_future(connection.close())
     await asyncio.wait({closing}, timeout=_CLOSE_S)
-    closing.cancel()
-    await asyncio.gather(closing, return_exceptions=True)
+    await end(closing)
 
 
 def describe(error: BaseException | None) -> str:

@@ -25,10 +25,11 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import DeliveredMessage
 
 from agent.names import Names
-from agent.rpc.connection import BROKEN, LOCKED, Link, Lost, describe, first_of
+from agent.rpc.connection import BROKEN, LOCKED, Link, describe
 from agent.rpc.desk import Source
 from agent.rpc.message import Properties
 from agent.rpc.reception import Gate, Reception
+from agent.rpc.tasks import Lost, end, first_of, guarded
 from agent.rpc.topology import Topology
 from agent.settings import Amqp, Rpc
 
@@ -123,8 +124,7 @@ class Feed:
             return
         await self.gate.settle()
         try:
-            async with asyncio.timeout(_BROKER_S):
-                await self._channel.close()
+            await guarded(self._channel.close(), _BROKER_S)
         except BROKEN as error:
             log.debug("channel.not_closed", error=describe(error))
 
@@ -174,8 +174,7 @@ class Consumer:
         """Take nothing more: what is being accepted is finished, the rest is handed back. Answers to reads
         under way get `answers_s` seconds."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
         await self._reception.close(answers_s)
 
     async def _session(self, connection: AbstractConnection) -> None:

@@ -29,6 +29,7 @@ from aio_pika.exceptions import PublishError
 
 from agent.rpc.connection import BROKEN, REFUSALS, Link, blocked, describe
 from agent.rpc.message import Outgoing
+from agent.rpc.tasks import end, guarded
 from agent.settings import Amqp
 
 log = logging.getLogger(__name__)
@@ -137,8 +138,7 @@ class Publisher:
             if self._connection is None:
                 return None
             try:
-                async with asyncio.timeout(self._confirm_s):
-                    channel = await self._connection.channel(on_return_raises=True)
+                channel = await guarded(_open(self._connection), self._confirm_s)
             except (*BROKEN, RuntimeError) as error:  # RuntimeError: it has just closed
                 log.debug("publisher.no_channel error=%s", describe(error))
                 return None
@@ -156,12 +156,15 @@ class Publisher:
         while not task.done():
             await asyncio.wait({task}, timeout=self._confirm_s)
             if not task.done() and not await self.blocked():
-                task.cancel()
-                await asyncio.wait({task})
+                await end(task)
         outcome = _outcome(task)
         if outcome is Outcome.CONFIRMED:
             self._last_confirm = datetime.now(UTC)
         return outcome
+
+
+async def _open(connection: AbstractConnection) -> AbstractChannel:
+    return await connection.channel(on_return_raises=True)
 
 
 async def _publish(channel: AbstractChannel | None, message: Outgoing) -> object:

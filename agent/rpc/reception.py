@@ -35,6 +35,7 @@ from agent.rpc.lanes import Lanes
 from agent.rpc.message import Outgoing, Properties
 from agent.rpc.publisher import Outcome
 from agent.rpc.router import Router
+from agent.rpc.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +71,7 @@ class Gate:
         """Wait until all that is being accepted is, so that it is acknowledged and doesn't come again."""
         while running := self.accepting | self.refusing:
             self.drop_refusals()
-            await asyncio.wait(running)
+            await asyncio.wait(running, timeout=1)
 
 
 class Delivery(Protocol):
@@ -159,9 +160,7 @@ class Reception:
         """Give answers under way `timeout` seconds, then drop them."""
         if self._reading:
             await asyncio.wait(self._reading, timeout=timeout)
-        for task in tuple(self._reading):
-            task.cancel()
-        await asyncio.gather(*self._reading, return_exceptions=True)
+        await end(*self._reading)
 
     def _understand(self, read: _Read) -> None:
         """As far as it goes: what was understood before an error is kept for the refusal."""

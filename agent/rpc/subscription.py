@@ -18,8 +18,9 @@ from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
 from pydantic import ValidationError
 
 from agent.names import SharedNames
-from agent.rpc.connection import BROKEN, Link, Lost, started
+from agent.rpc.connection import BROKEN, Link
 from agent.rpc.schema.events import CloudEvent
+from agent.rpc.tasks import Lost, end, started
 from agent.settings import Amqp
 
 log = logging.getLogger(__name__)
@@ -68,8 +69,7 @@ class Subscription:
         finally:
             if self.queue is None and link.connection is not None:
                 await self._delete(link.connection)
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await end(running)
 
     async def _read(self) -> AsyncIterator[CloudEvent]:
         repeats = Repeats()

@@ -22,11 +22,11 @@ from pydantic import SecretStr
 from pydantic_core import from_json, to_json
 
 from agent.journal.records import Address, Answer, EventRecord, OutgoingReply
+from agent.names import Names
 from agent.rpc.client import ComputeClient
 from agent.rpc.consumer import Consumer
 from agent.rpc.desk import Call, Request
 from agent.rpc.events import Ephemeral, OutboxSender
-from agent.rpc.names import Names
 from agent.rpc.publisher import Publisher
 from agent.rpc.reception import Bounds, Reception
 from agent.rpc.router import Router
@@ -113,6 +113,7 @@ class Desk:
         self.room = asyncio.Event()
         self.room.set()
         self.most: int | None = None
+        self.slow = 0.0  # seconds that writing it down takes
         self._changed = asyncio.Event()
 
     async def answer(self, call: Call) -> Result:
@@ -129,6 +130,8 @@ class Desk:
             self.room.clear()
         self._changed.set()
         await self.hold.wait()
+        if self.slow:
+            await asyncio.sleep(self.slow)
         if error := self.refuse.get(call.method.name):
             raise error
         self.accepted.append(call)
@@ -230,6 +233,7 @@ async def edge_on(
     try:
         async with asyncio.timeout(SOON):
             await edge.consumer.consuming()
+            await edge.publisher.connected()
         yield edge
     finally:
         await edge.stop()

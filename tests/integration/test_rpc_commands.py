@@ -128,13 +128,40 @@ async def test_a_command_that_is_not_accepted_yet_comes_again_after_a_lost_conne
         async with peer_on(broker.url, names) as peer:
             await peer.send(stop_args(), message_id="m1")
         await edge.desk.until(lambda: len(edge.desk.begun) == 1)
+        before = edge.consumer._link.connection
         await asyncio.to_thread(broker.rabbitmqctl, "close_all_connections", "a test")
-        await eventually(lambda: not edge.consumer.health().consuming)
+        await eventually(lambda: edge.consumer._link.connection is not before)
         edge.desk.hold.set()
         await edge.desk.until(lambda: len(edge.desk.accepted) == 2)
         assert edge.desk.identities() == ["m1", "m1"]  # the journal knows the second
     async with peer_on(broker.url, names) as peer:
         assert await peer.depth(names.commands) == 0
+
+
+async def test_no_command_is_lost_and_none_overtakes_another_over_lost_connections(broker: Broker) -> None:
+    names = new_names()
+    uuids = [uuid4() for _ in range(4)]
+    edge = make_edge(broker.url, names, prefetch=8)
+    await edge.topology.declare()
+    async with peer_on(broker.url, names) as peer:
+        for number in range(400):
+            await peer.send(stop_args(uuids[number % 4]), message_id=f"m{number:03}")
+    edge.desk.slow = 0.01
+    await edge.start()
+    try:
+        while len(edge.desk.accepted) < 400:
+            await asyncio.to_thread(broker.rabbitmqctl, "close_all_connections", "a test")
+            seen = len(edge.desk.accepted) + 40
+            await edge.desk.until(lambda seen=seen: len(edge.desk.accepted) >= min(400, seen))  # type: ignore[misc]
+        await edge.desk.until(lambda: len(set(edge.desk.identities())) == 400)
+    finally:
+        await edge.stop()
+    for uuid in uuids:
+        own = [c.request.identity for c in edge.desk.accepted if c.params.model_dump()["instance_uuid"] == uuid]
+        # A command that came again is known by its identity: what counts is when it came first.
+        first = list(dict.fromkeys(own))
+        assert first == sorted(first, key=str)
+        assert len(first) == 100
 
 
 async def test_a_refused_call_is_answered(broker: Broker) -> None:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from functools import partial
 from typing import Any
 
 import aio_pika
 import pytest
+from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import ChannelLockedResource
 
-from agent.rpc.names import Names
-from tests.integration.rpc_ground import edge_on, eventually, make_edge, new_names, peer_on, stop_args
+from agent.names import Names
+from tests.integration.rpc_ground import Edge, edge_on, eventually, make_edge, new_names, peer_on, stop_args
 from tests.rig.broker import Broker
 
 
 def listed(broker: Broker, what: str, names: Names, *columns: str) -> dict[str, dict[str, Any]]:
     rows = json.loads(broker.rabbitmqctl("--formatter", "json", f"list_{what}", "name", *columns))
     return {row["name"].removeprefix(names.topic): row for row in rows if row["name"].startswith(names.topic)}
+
+
+def anew(edge: Edge, before: AbstractConnection | None) -> bool:
+    """Whether the consumer has a new connection."""
+    return edge.consumer._link.connection not in (None, before)
 
 
 async def test_everything_is_declared_as_the_reference_says(broker: Broker) -> None:
@@ -92,9 +99,10 @@ async def test_a_user_who_may_declare_nothing_works_with_what_is_there(broker: B
 async def test_a_deleted_queue_is_declared_again_and_commands_go_on(broker: Broker) -> None:
     async with edge_on(broker.url) as edge, peer_on(broker.url, edge.names) as peer:
         for queue in (edge.names.commands, edge.names.queries):
+            before = edge.consumer._link.connection
             async with peer.connection.channel() as channel:
                 await channel.queue_delete(queue)
-            await eventually(lambda: not edge.consumer.health().consuming)
+            await eventually(partial(anew, edge, before))
             await edge.consumer.consuming()
             assert "result" in await peer.ask({"method": "ping"}, edge.names.queries)
         await peer.send(stop_args(), message_id="m1")
