@@ -7,7 +7,6 @@ always gets the same names.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -191,7 +190,7 @@ def config_drive(asked: wire.ConfigDrive | None) -> ConfigDrive | None:
     for index, file in enumerate(asked.files):
         try:
             base64.b64decode(file.content.reveal(), validate=True)
-        except binascii.Error:
+        except ValueError:  # beside bad base64 (binascii.Error): characters that aren't ASCII
             path = f"instance.config_drive.files[{index}].content"
             raise InvalidRequest.field(path, "is not base64", "encode the file's bytes") from None
     return ConfigDrive(

@@ -132,7 +132,7 @@ class Handlers:
             instance_uuid=state.instance_uuid if isinstance(state, State) else None,
             caller=request.caller,
             address=request.address or request.parking,
-            not_after=not_after,
+            not_after=not_after and _in_utc(not_after),
             if_generation=asked.if_generation,
         )
 
@@ -226,6 +226,14 @@ async def describe_host(inside: Inside) -> results.HostInfo:
         stream=inside.journal.stream,
         **view.model_dump(exclude={"hostname"}),
     )
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """An offset may put the first and the last days of the calendar beyond it: then its first or last moment."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
 def _status(word: str) -> Status:

@@ -173,7 +173,7 @@ class GetOperation(Read):
 class ReplayEvents(Read):
     """Durable events again, from a sequence number on."""
 
-    from_sequence: int = Field(ge=1)
+    from_sequence: int = Field(ge=1, le=2**63 - 1)
     """The first sequence number that is wanted."""
     limit: int = Field(default=100, ge=1, le=1000)
     """How many at most."""

@@ -129,8 +129,9 @@ def test_a_gateway_of_another_ip_version_is_refused_by_name() -> None:
     assert path_of(error) == "instance.interfaces[0].fixed_ips[0].gateway"
 
 
-def test_an_injected_file_that_is_not_base64_is_refused_without_its_content() -> None:
-    drive = {"files": [{"path": "/etc/motd", "content": "canary!"}]}
+@pytest.mark.parametrize("content", ["canary!", "canary\u00e9"])
+def test_an_injected_file_that_is_not_base64_is_refused_without_its_content(content: str) -> None:
+    drive = {"files": [{"path": "/etc/motd", "content": content}]}
     with pytest.raises(InvalidRequest) as error:
         convert.instance(asked(config_drive=drive))
     assert path_of(error) == "instance.config_drive.files[0].content"

@@ -218,3 +218,21 @@ async def test_secrets_are_in_no_plan_no_event_and_no_answer(desk: Desk) -> None
     for seen in (planned, shown, replayed, operations):
         assert "canary" not in seen.model_dump_json()
     assert "canary" not in repr(await desk.answers())
+
+
+@pytest.mark.parametrize(
+    ("not_after", "code"),
+    [("0001-01-01T00:00:00+23:59", "expired"), ("9999-12-31T23:59:59-23:59", "not_found")],
+)
+async def test_a_deadline_beyond_the_calendar_is_its_first_or_last_moment(
+    desk: Desk, not_after: str, code: str
+) -> None:
+    await desk.do("start", {"instance_uuid": str(uuid4()), "not_after": not_after})
+    [answer] = await desk.answers()
+    assert answer["error"]["code"] == code
+
+
+async def test_no_number_of_an_event_is_too_great_to_be_asked_for(desk: Desk) -> None:
+    assert (await desk.read("replay_events", from_sequence=2**63 - 1, limit=1000)).events == ()
+    with pytest.raises(InvalidRequest, match="from_sequence"):
+        await desk.read("replay_events", from_sequence=2**63)
