@@ -37,6 +37,9 @@ class Job:
     run: Callable[[Job], Awaitable[None]]
     request_id: str | None = None
     preempts: bool = False
+    begun: bool = False
+    ending: bool = False
+    """Its outcome is being written: too late to cancel it."""
     resumed: bool = False
     """An earlier run of the agent began it: even to be cancelled it needs its turn, for there is work to undo."""
     cancelled: str | None = None
@@ -63,8 +66,8 @@ class Instances:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def submit(self, uuid: UUID, job: Job) -> None:
-        """Queue a job. A preempting one cancels all before it and goes next. Raises Busy."""
+    def submit(self, uuid: UUID, job: Job, *, bounded: bool = True) -> None:
+        """Queue a job. A preempting one cancels all before it and goes next. Raises Busy when `bounded`."""
         mailbox = self._mailboxes.get(uuid)
         if mailbox is None:
             mailbox = self._mailboxes[uuid] = Mailbox()
@@ -72,7 +75,7 @@ class Instances:
         if job.preempts:
             self._cancel_all(mailbox, f"{job.method} was asked for")
             mailbox.waiting.append(job)
-        elif len(mailbox.waiting) >= self._max_waiting:
+        elif bounded and len(mailbox.waiting) >= self._max_waiting:
             raise Busy(f"{len(mailbox.waiting)} operations wait for their turn on instance {uuid}")
         else:
             mailbox.waiting.append(job)
@@ -134,7 +137,7 @@ class Instances:
 
     async def _run(self, mailbox: Mailbox, job: Job) -> None:
         mailbox.running = job
-        mailbox.work = asyncio.ensure_future(job.run(job))
+        mailbox.work = asyncio.ensure_future(self._work(job))
         try:
             await asyncio.wait([mailbox.work])
         except asyncio.CancelledError:
@@ -144,6 +147,11 @@ class Instances:
         finally:
             mailbox.running = mailbox.work = None
             self._end(job)
+
+    @staticmethod
+    async def _work(job: Job) -> None:
+        job.begun = True
+        await job.run(job)
 
     def _end(self, job: Job) -> None:
         self._jobs.pop(job.operation_id, None)
@@ -158,6 +166,10 @@ class Instances:
 
     @staticmethod
     def _cancel_running(mailbox: Mailbox, reason: str) -> None:
-        if mailbox.running is not None and mailbox.work is not None and mailbox.running.cancelled is None:
-            mailbox.running.cancelled = reason
+        job = mailbox.running
+        if job is None or mailbox.work is None or job.cancelled is not None or job.ending:
+            return
+        job.cancelled = reason
+        # A task that is cancelled before its first step never runs: nobody would tell what became of the job.
+        if job.begun:
             mailbox.work.cancel()

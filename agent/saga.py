@@ -133,7 +133,7 @@ class Run(Generic[E, S]):
     async def _undo(self, step: Step[E, S]) -> None:
         if step.undo is None:
             return
-        await self._mark(step, Mark.UNDOING)
+        await self._mark_at_last(step, Mark.UNDOING)
         try:
             # What is away comes back: giving up at once would need a person for every restart of libvirtd.
             async for attempt in stamina.retry_context(
@@ -142,12 +142,19 @@ class Run(Generic[E, S]):
                 with attempt:
                     await step.undo(self.env, self.state)
         except Exception as failure:
-            await self._mark(step, Mark.STUCK)
+            await self._mark_at_last(step, Mark.STUCK)
             raise OperationStuck(
                 f"{self.saga.name}: step {step.name} could not be undone: {failure}",
                 details={"step": step.name},
             ) from failure
-        await self._mark(step, Mark.UNDONE)
+        await self._mark_at_last(step, Mark.UNDONE)
+
+    async def _mark_at_last(self, step: Step[E, S], mark: Mark) -> None:
+        """Wait for a journal that can't be written: undone without a mark, it would be taken for done later,
+        and left without an undo, for undone."""
+        async for attempt in stamina.retry_context(on=_may_pass, attempts=None, timeout=None):
+            with attempt:
+                await self._mark(step, mark)
 
     async def _mark(self, step: Step[E, S], mark: Mark) -> None:
         await self.journal.write(step.name, mark, self.state)

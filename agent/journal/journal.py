@@ -144,9 +144,11 @@ class Journal:
             events, ending.at, lambda db: operations.finish(db, operation_id, ending), answers=True
         )
 
-    async def requeue(self, operation_id: UUID) -> None:
-        """Stuck or unknown -> queued. Repeats now wait for the new answer. Raises NotFound, Conflict."""
-        await self._writer.write(lambda db: operations.requeue(db, operation_id))
+    async def requeue(self, operation_id: UUID, *, undo: Sequence[str] = ()) -> None:
+        """Stuck or unknown -> queued. Repeats now wait for the new answer. The steps named in `undo` are marked
+        as being undone, so that no restart goes on with them. Raises NotFound, Conflict."""
+        at = self._clock()
+        await self._writer.write(lambda db: operations.requeue(db, operation_id, undo, at))
 
     async def abandon(self, operation_id: UUID, events: Sequence[NewEvent]) -> None:
         """Stuck or unknown -> abandoned, state erased. Raises NotFound, Conflict."""

@@ -10,7 +10,7 @@ While an operation is queued, running, unknown or stuck its state is kept; in al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -180,7 +180,7 @@ def finish(db: apsw.Connection, operation_id: UUID, ending: Ending) -> None:
             replies.add(db, str(waiter), answer, ending.at)
 
 
-def requeue(db: apsw.Connection, operation_id: UUID) -> None:
+def requeue(db: apsw.Connection, operation_id: UUID, undo: Sequence[str], at: datetime) -> None:
     """Stuck or unknown -> queued. Its first answer is forgotten: who repeats the request now waits for the
     new one. Raises NotFound, Conflict."""
     requeued = db.execute(
@@ -189,6 +189,12 @@ def requeue(db: apsw.Connection, operation_id: UUID) -> None:
         (str(operation_id),),
     ).fetchall()
     _expect(db, requeued, operation_id, "be retried")
+    for step in undo:
+        db.execute(
+            "UPDATE steps SET mark = 'undoing', at = :at, since = :at "
+            "WHERE operation = :operation AND name = :name AND mark IN ('begun', 'done')",
+            {"at": from_time(at), "operation": requeued[0][0], "name": step},
+        )
 
 
 def abandon(db: apsw.Connection, operation_id: UUID, at: datetime) -> None:

@@ -19,10 +19,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import stamina
 import structlog
 
 from agent import telemetry
-from agent.errors import AgentError, Busy, Conflict
+from agent.errors import AgentError, Busy, Conflict, Unavailable
 from agent.hypervisor.ports import Hypervisor
 from agent.instances import Instances, Job
 from agent.journal import Journal
@@ -72,6 +73,7 @@ class Operations:
         self._doing: dict[UUID, Doing] = {}
         self._pending = 0
         self._room = asyncio.Event()
+        self._stopping = False
         self._room.set()
 
     # Room: at most `max_pending` unfinished, the rest waits in the broker.
@@ -96,7 +98,8 @@ class Operations:
         """Submit what an earlier run left unfinished; how many there were."""
         unfinished = await self.journal.unfinished()
         for record in unfinished:
-            await self._submit(record)
+            # Bounds are for what is asked now; this was accepted.
+            await self._submit(record, bounded=False)
         return len(unfinished)
 
     async def settle(self, operation_id: UUID) -> OperationRecord:
@@ -104,10 +107,10 @@ class Operations:
         record = await self.journal.operation(operation_id)
         if record.status not in RETRYABLE:
             raise Conflict(f"operation {operation_id} is {record.status.value}, not stuck")
-        await self.journal.requeue(operation_id)
         # What has no undo is tried again instead: its steps may run twice.
-        undo = TABLE[record.method].can_be_undone
-        job = await self._submit(await self.journal.operation(operation_id), undo=undo)
+        undo = [step.name for step in TABLE[record.method].saga.steps if step.undo is not None]
+        await self.journal.requeue(operation_id, undo=undo)
+        job = await self._submit(await self.journal.operation(operation_id), undo=bool(undo), bounded=False)
         if job is not None:
             await job.ended.wait()
         return await self.journal.operation(operation_id)
@@ -123,6 +126,8 @@ class Operations:
     async def abandon(self, operation_id: UUID) -> OperationRecord:
         """Give a stuck operation up. Raises NotFound, Conflict."""
         record = await self.journal.operation(operation_id)
+        if record.status is Status.ABANDONED:
+            return record
         if record.status not in RETRYABLE:
             raise Conflict(f"operation {operation_id} is {record.status.value}, not stuck")
         await self.journal.abandon(operation_id, [])
@@ -130,11 +135,12 @@ class Operations:
 
     async def stop(self) -> None:
         """Stop all work where it stands; the journal has how far it is."""
+        self._stopping = True
         for task in tuple(self._controlling):
             task.cancel()
         await self._instances.stop()
 
-    async def _submit(self, record: OperationRecord, *, undo: bool = False) -> Job | None:
+    async def _submit(self, record: OperationRecord, *, undo: bool = False, bounded: bool = True) -> Job | None:
         self._count(+1)
         if record.method in self._control:
             self._start_control(record)
@@ -143,14 +149,14 @@ class Operations:
         job = Job(
             operation_id=record.id,
             method=record.method,
-            run=lambda job: self._perform(record, Turn(self._ground, operation, record, job).take(undo)),
+            run=lambda job: self._perform(record, Turn(self._ground, operation, record, job).take(undo), job),
             request_id=record.caller.request_id,
             preempts=operation.preempts,
             resumed=bool(record.steps),
         )
         assert record.instance_uuid is not None  # noqa: S101 - every operation in the table has one
         try:
-            self._instances.submit(record.instance_uuid, job)
+            self._instances.submit(record.instance_uuid, job, bounded=bounded)
         except Busy as refusal:
             await self._finish(record, refusal, {})
             return None
@@ -178,7 +184,9 @@ class Operations:
         else:
             self._room.clear()
 
-    async def _perform(self, record: OperationRecord, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
+    async def _perform(
+        self, record: OperationRecord, work: Coroutine[Any, Any, dict[str, Any]], job: Job | None = None
+    ) -> None:
         names = {"request_id": record.caller.request_id, "method": record.method}
         with (
             structlog.contextvars.bound_contextvars(instance=str(record.instance_uuid), **names),
@@ -194,6 +202,8 @@ class Operations:
             except Exception:  # noqa: BLE001 - the edge of an operation: a bug ends it, with a number
                 outcome = bug()
             # A CancelledError passes: the agent is stopping, and the journal keeps the rest for the next start.
+            if job is not None:
+                job.ending = True
             shares["total"] = time.monotonic() - began
             shares["queued"] = max(0.0, queued)
             await self._finish(record, outcome, shares)
@@ -214,10 +224,16 @@ class Operations:
             log.info("operation.done", **{f"{k}_s": round(v, 4) for k, v in shares.items()})
         told = self._ending(record, ending, {"error": answer.error} if answer.error else answer.result or {})
         try:
-            await asyncio.shield(self.journal.finish(record.id, status, answer, told, shares))
+            # Kept until it can be written: without its end nobody would be answered.
+            async for attempt in stamina.retry_context(on=self._goes_on_after, attempts=None, timeout=None):
+                with attempt:
+                    await asyncio.shield(self.journal.finish(record.id, status, answer, told, shares))
         finally:
             self._doing.pop(record.id, None)
             self._count(-1)
+
+    def _goes_on_after(self, failure: Exception) -> bool:
+        return isinstance(failure, Unavailable) and not self._stopping
 
     def _status(self, record: OperationRecord, error: AgentError) -> Status:
         # What acts on a stuck operation isn't stuck itself.

@@ -12,7 +12,7 @@ import structlog
 
 from agent import deadline
 from agent.admission import AlreadySo, Deny
-from agent.errors import Cancelled, Conflict, Expired, NotFound
+from agent.errors import AgentError, Cancelled, Conflict, Expired, NotFound, OperationFailed, TimedOut, Unavailable
 from agent.hypervisor.ports import DomainView, Hypervisor
 from agent.instances import Job
 from agent.journal import Journal
@@ -20,8 +20,13 @@ from agent.journal.records import OperationRecord
 from agent.operations.base import Env, Operation, State
 from agent.operations.outcome import event
 from agent.saga import Mark, Run
+from agent.spec import PowerState
 
 log = structlog.get_logger(__name__)
+
+
+BACKWARD = {Mark.UNDOING, Mark.UNDONE, Mark.STUCK}
+"""Marks of an operation that was being undone: it is never gone on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,11 @@ class Turn:
     async def _advance(self, run: Run[Env, Any], undo: bool) -> dict[str, Any]:
         if self.job.cancelled is not None:
             await self._give_up(run, f"cancelled: {self.job.cancelled}")
-        if undo or Mark.UNDOING in run.marks.values() or Mark.STUCK in run.marks.values():
+        if undo:
             await self._give_up(run, "it was given up")
+        if BACKWARD & set(run.marks.values()):
+            await run.backward()
+            raise OperationFailed("it had failed or been cancelled before the agent was restarted; all was undone")
         return await (self._resume(run) if run.marks else self._begin(run))
 
     async def _give_up(self, run: Run[Env, Any], why: str) -> NoReturn:
@@ -86,7 +94,7 @@ class Turn:
 
     async def _begin(self, run: Run[Env, Any]) -> dict[str, Any]:
         self._check_time()
-        view = await self._look()
+        view = await self._first_look()
         await self._check_generation(view)
         decision = self.operation.admit(run.state, view)
         if isinstance(decision, Deny):
@@ -115,9 +123,23 @@ class Turn:
         default = limits.spawn_timeout_s if self.record.method == "spawn" else limits.operation_timeout_s
         with deadline.within(self.operation.timeout_s(run.state, default)):
             state = await run.forward()
-        domains = self.ground.hypervisor.domains
-        await domains.stamp(state.instance_uuid, state.generation, self.record.caller.request_id)
+        await self._stamp(state)
         return await self._result(state, state.generation, already=False)
+
+    async def _stamp(self, state: State) -> None:
+        """Best effort: all is done, and the journal has the generation; the domain's copy is for its loss."""
+        domains = self.ground.hypervisor.domains
+        try:
+            await domains.stamp(state.instance_uuid, state.generation, self.record.caller.request_id)
+        except AgentError as error:
+            log.warning("generation.not_stamped", error=error.message)
+
+    async def _first_look(self) -> DomainView | None:
+        try:
+            return await self._look()
+        except TimedOut as error:
+            # No outcome is unknown: nothing was begun.
+            raise Unavailable(f"{error.message}; nothing was begun") from error
 
     async def _look(self) -> DomainView | None:
         assert self.record.instance_uuid is not None  # noqa: S101
@@ -153,13 +175,20 @@ class Turn:
         self.ground.progressed(self.record, what, fraction)
 
     async def _result(self, state: Any, generation: int | None, *, already: bool) -> dict[str, Any]:
-        view = await self._look()
         result = {
             "operation_id": str(self.record.id),
             "instance_uuid": str(state.instance_uuid),
             "generation": generation,
-            "power_state": view.power_state.value if view else None,
+            "power_state": await self._power_state(),
             "already": already,
             "attached": self.operation.attached(state),
         }
         return {name: value for name, value in result.items() if value is not None}
+
+    async def _power_state(self) -> str | None:
+        """As it is now, None when the instance is gone. That it can't be asked is no failure of what was done."""
+        try:
+            view = await self._look()
+        except AgentError:
+            return PowerState.UNKNOWN.value
+        return view.power_state.value if view else None

@@ -152,3 +152,34 @@ async def test_what_is_under_way_is_listed_running_first(work: Work) -> None:
     assert instances.under_way(A) == (first, second)
     work.gates["first"].set()
     await instances.wait_until_idle()
+
+
+async def test_a_job_that_is_cancelled_before_its_first_step_is_still_heard_of(work: Work) -> None:
+    instances = Instances(max_waiting=1)
+    job = work.job("runs")
+    instances.submit(A, job)
+    while job not in instances.under_way(A) or job.begun or instances._mailboxes[A].running is not job:
+        await asyncio.sleep(0)
+    assert await instances.cancel(job.operation_id, "no more")
+    assert work.log == ["runs withdrawn: no more"]
+
+
+async def test_a_job_that_is_ending_is_not_cancelled_any_more() -> None:
+    instances, gate = Instances(max_waiting=1), asyncio.Event()
+    log = []
+
+    async def run(job: Job) -> None:
+        job.ending = True
+        await gate.wait()
+        log.append("ended")
+
+    job = Job(operation_id=uuid4(), method="x", run=run)
+    instances.submit(A, job)
+    while not job.ending:
+        await asyncio.sleep(0)
+    cancelling = asyncio.create_task(instances.cancel(job.operation_id, "no more"))
+    await asyncio.sleep(0)
+    gate.set()
+    assert await cancelling
+    assert log == ["ended"]
+    assert job.cancelled is None

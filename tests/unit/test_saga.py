@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from pydantic import BaseModel
 
-from agent.errors import Conflict, Internal, OperationStuck, TimedOut
+from agent.errors import Conflict, Internal, OperationStuck, TimedOut, Unavailable
 from agent.saga import Mark, Run, Saga, Step
 
 NAMES = ["directory", "disks", "define", "start"]
@@ -136,3 +136,25 @@ async def test_a_stuck_undo_can_be_tried_again() -> None:
         await Run(saga(fails="start", stuck="disks"), host, lines, Made()).forward()
     await Run(saga(), host, lines, Made(), lines.marks()).backward()
     assert host == set()
+
+
+class FullDisk(Lines):
+    """A journal that can't be written for a moment while something is undone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals = {Mark.UNDOING, Mark.UNDONE}
+
+    async def write(self, step: str, mark: Mark, state: BaseModel) -> None:
+        if mark in self.refusals:
+            self.refusals.remove(mark)
+            raise Unavailable("the journal's disk is full")
+        await super().write(step, mark, state)
+
+
+async def test_undoing_waits_for_a_journal_that_cannot_be_written() -> None:
+    host, lines = Host(), FullDisk()
+    with pytest.raises(Conflict):
+        await Run(saga(fails="define"), host, lines, Made()).forward()
+    assert host == set()
+    assert {lines.marks()[name] for name in ("directory", "disks", "define")} == {Mark.UNDONE}

@@ -6,14 +6,18 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+import apsw
 import pytest
 
+from agent.errors import Unavailable
 from agent.hypervisor.fake.faults import Fault
 from agent.journal.records import Caller, NewOperation, Status
 from agent.operations import TABLE
+from agent.operations.control import Control
 from agent.operations.destroy import Destroy
 from agent.operations.power import Power, Reboot, Stop
 from agent.operations.spawn import Spawn
+from agent.saga import Mark
 from agent.spec import InstanceSpec, PowerState
 from tests.unit.operations.conftest import Inside, spec
 
@@ -374,3 +378,133 @@ async def test_an_unknown_outcome_of_what_has_no_undo_is_settled_by_doing_it_aga
     assert (await inside.control("retry_operation", pause.id)).status is Status.SUCCEEDED
     assert (await inside.journal.operation(pause.id)).status is Status.SUCCEEDED
     assert (await inside.hypervisor.domains.get(asked.uuid)).power_state is PowerState.PAUSED
+
+
+async def test_what_was_accepted_is_not_refused_as_busy_after_a_restart(inside: Inside) -> None:
+    asked = spec()
+    await inside.do("spawn", spawning(asked))
+    inside.world.faults.add(Fault(call="domains.pause", hang=True, times=1))
+    first = await inside.submit("pause", Power(instance_uuid=asked.uuid))
+    while not (await inside.journal.operation(first)).steps:
+        await asyncio.sleep(0.005)
+    waiting = [await inside.submit("pause", Power(instance_uuid=asked.uuid)) for _ in range(4)]
+    inside.world.faults.clear()
+    after = await inside.again()
+    try:
+        assert await after.operations.recover() == 5
+        for operation in (first, *waiting):
+            assert (await after.ended(operation)).status is Status.SUCCEEDED
+    finally:
+        await after.close()
+
+
+@pytest.mark.parametrize("error", ["unavailable", "timed_out", "not_found"])
+async def test_what_is_done_is_no_failure_when_it_cannot_be_stamped(inside: Inside, error: str) -> None:
+    inside.world.faults.add(Fault(call="domains.stamp", error=error, times=1))
+    record = await inside.do("spawn", spawning(spec()))
+    assert record.status is Status.SUCCEEDED
+    assert record.result is not None
+    assert record.result["power_state"] == "running"
+
+
+async def test_what_is_done_is_no_failure_when_it_cannot_be_looked_at(inside: Inside) -> None:
+    asked = spec()
+    inside.world.faults.add(Fault(call="domains.stamp", hang=True, times=1))
+    spawn = await inside.submit("spawn", spawning(asked))
+    while not any(fault.taken for fault in inside.world.faults.all()):
+        await asyncio.sleep(0.005)
+    inside.world.outage(True)
+    inside.world.faults.clear()
+    record = await inside.ended(spawn)
+    assert record.status is Status.SUCCEEDED
+    assert record.result is not None
+    assert record.result["power_state"] == "unknown"
+
+
+async def test_a_look_that_takes_too_long_leaves_nothing_unknown(inside: Inside) -> None:
+    inside.world.faults.add(Fault(call="domains.get", error="timed_out", times=1))
+    record = await inside.do("spawn", spawning(spec()))
+    assert record.status is Status.FAILED
+    assert record.error is not None
+    assert record.error["code"] == "unavailable"
+    assert "nothing was begun" in record.error["message"]
+
+
+async def test_what_was_undone_before_a_kill_is_not_done_again(inside: Inside) -> None:
+    asked = spec()
+    inside.world.faults.add(Fault(call="domains.define", hang=True, times=1))
+    spawn = await inside.submit("spawn", spawning(asked))
+    while not any(s.name == "define" for s in (await inside.journal.operation(spawn)).steps):
+        await asyncio.sleep(0.005)
+    await inside.operations.stop()
+    record = await inside.journal.operation(spawn)
+    state = inside.journal.load_state(record, TABLE["spawn"].saga.state)
+    for step in ("define", "volumes", "directory"):
+        await inside.journal.write_step(spawn, step, Mark.UNDONE, state)  # and killed before its end was written
+    after = await inside.again()
+    after.world.faults.clear()
+    try:
+        await after.operations.recover()
+        record = await after.ended(spawn)
+        assert record.error is not None
+        assert record.error["code"] == "operation_failed"
+        assert asked.uuid not in after.world.domains()
+    finally:
+        await after.close()
+
+
+async def test_a_retry_that_a_kill_interrupts_still_undoes(inside: Inside) -> None:
+    asked = spec()
+    inside.world.faults.add(Fault(call="domains.start", when="after", error="timed_out", times=1))
+    spawn = (await inside.do("spawn", spawning(asked))).id
+    undo = [step.name for step in TABLE["spawn"].saga.steps if step.undo is not None]
+    await inside.journal.requeue(spawn, undo=undo)  # and killed before it was submitted
+    after = await inside.again()
+    try:
+        await after.operations.recover()
+        await after.ended(spawn)
+        assert after.leftovers(asked.uuid) == []
+    finally:
+        await after.close()
+
+
+async def test_a_full_mailbox_does_not_keep_a_stuck_operation_from_its_retry(inside: Inside) -> None:
+    asked = spec()
+    inside.world.faults.add(Fault(call="domains.start", when="after", error="timed_out", times=1))
+    spawn = (await inside.do("spawn", spawning(asked))).id
+    inside.world.faults.add(Fault(call="domains.pause", hang=True, times=1))
+    for _ in range(5):
+        await inside.submit("pause", Power(instance_uuid=asked.uuid))
+        await asyncio.sleep(0)
+    retry = await inside.submit("retry_operation", Control(operation_id=spawn))
+    while (await inside.journal.operation(spawn)).status is Status.UNKNOWN:
+        await asyncio.sleep(0.005)
+    inside.world.faults.clear()
+    assert (await inside.ended(retry)).status is Status.SUCCEEDED
+    assert (await inside.ended(spawn)).status is Status.CANCELLED
+    assert inside.leftovers(asked.uuid) == []
+
+
+async def test_giving_up_twice_is_giving_up(inside: Inside) -> None:
+    inside.world.faults.add(Fault(call="domains.start", when="after", error="timed_out", times=1))
+    spawn = await inside.do("spawn", spawning(spec()))
+    assert (await inside.control("abandon_operation", spawn.id)).status is Status.SUCCEEDED
+    assert (await inside.control("abandon_operation", spawn.id)).status is Status.SUCCEEDED
+
+
+async def test_an_end_is_written_as_soon_as_the_journal_can_be(inside: Inside) -> None:
+    asked = spec()
+    inside.world.faults.add(Fault(call="domains.stamp", hang=True, times=1))
+    spawn = await inside.submit("spawn", spawning(asked))
+    while not any(fault.taken for fault in inside.world.faults.all()):
+        await asyncio.sleep(0.005)
+    other = apsw.Connection(str(inside.directory / "journal.db"))
+    other.execute("BEGIN EXCLUSIVE")
+    inside.world.faults.clear()
+    with pytest.raises(Unavailable):  # the end, asked for before, couldn't be written either
+        await inside.journal.bump(uuid4())
+    other.execute("ROLLBACK")
+    other.close()
+    record = await inside.ended(spawn)
+    assert record.status is Status.SUCCEEDED
+    assert [reply.answer.result for reply in await inside.journal.unsent_replies(10)] == [record.result]
