@@ -44,7 +44,7 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.check_config:
         print(f"compute-agent: the settings are right; host {settings.host}, state in {settings.state_dir}")
         return 0
-    from agent.service import run_daemon
+    from agent.daemon import run_daemon
 
     return run_daemon(settings)
 

@@ -8,6 +8,9 @@ while the agent was away shows as a difference at the next listing.
     LISTING  all domains after a (re)connect: differences are told with `observed: resync`
     GONE     the domain was undefined: forgotten
     LOST     states are unknown from now on; the last ones known stay readable beside that
+
+While the journal can't be written (a full disk), an observation is taken again and again and the later ones
+wait behind it: no change is lost, and none is told out of its order.
 """
 
 from __future__ import annotations
@@ -19,9 +22,10 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+import stamina
 import structlog
 
-from agent.errors import AgentError
+from agent.errors import AgentError, Unavailable
 from agent.hypervisor.ports import DomainView, Kind, Observation
 from agent.journal.records import NewEvent
 from agent.spec import PowerState
@@ -93,13 +97,17 @@ class PowerStates:
 
     async def load(self) -> None:
         """Begin with what an earlier run had recorded."""
-        recorded = await self._ledger.last_states()
+        async for attempt in _until_written():
+            with attempt:
+                recorded = await self._ledger.last_states()
         self._states = {uuid: PowerState(state) for uuid, (state, _) in recorded.items()}
 
     async def follow(self, observations: AsyncIterator[Observation]) -> None:
         """Endless; the one who drives it stops it by cancelling."""
         async for observation in observations:
-            await self._take(observation)
+            async for attempt in _until_written():
+                with attempt:
+                    await self._take(observation)
 
     async def _take(self, seen: Observation) -> None:
         match seen.kind:
@@ -161,5 +169,11 @@ class PowerStates:
 
     async def _forget(self, uuid: UUID) -> None:
         self._views.pop(uuid, None)
-        if self._states.pop(uuid, None) is not None:
+        if uuid in self._states:
             await self._ledger.record_power(uuid, None, [], bump=False)
+            self._states.pop(uuid, None)
+
+
+def _until_written() -> AsyncIterator[stamina.Attempt]:
+    """Taking an observation twice is harmless: what was recorded of it is no change the second time."""
+    return stamina.retry_context(on=Unavailable, attempts=None, timeout=None, wait_jitter=0.05).__aiter__()

@@ -12,19 +12,16 @@ A side task that dies stops the daemon: half an agent is worse than none, and sy
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from agent.errors import AgentError
+from agent.errors import AgentError, Unavailable
 from agent.hypervisor.ports import Hypervisor
 from agent.instances import Instances
 from agent.journal import Journal
@@ -46,6 +43,7 @@ from agent.rpc.reception import Bounds, Reception
 from agent.rpc.router import Router
 from agent.rpc.topology import Layout, Topology
 from agent.settings import Settings
+from agent.version import agent_version
 
 log = structlog.get_logger(__name__)
 
@@ -55,13 +53,6 @@ FLUSH_S = 5.0
 """Seconds that answers and events have to leave; what hasn't is sent at the next start."""
 PRUNE_S = 600.0
 """Seconds between two looks for what the journal needs no more."""
-
-
-def agent_version() -> str:
-    try:
-        return version("compute-agent")
-    except PackageNotFoundError:
-        return "unpackaged"
 
 
 async def make_hypervisor(settings: Settings) -> Hypervisor:
@@ -99,11 +90,17 @@ class Service:
             self.journal = await self._open_journal()
             stack.push_async_callback(self.journal.close)
             await self._wire()
+            # Before the journal closes, whatever ends this: what goes on without one would only fail.
+            stack.push_async_callback(self._halt)
             async with asyncio.TaskGroup() as side:
                 tasks = [side.create_task(work(), name=name) for name, work in self._side_tasks()]
                 await self._serve()
                 for task in tasks:
                     task.cancel()
+
+    async def _halt(self) -> None:
+        await self.consumer.stop_consuming()
+        await self.operations.stop()
 
     def _make_state_dir(self) -> None:
         """Others may pass through (QEMU runs as another user) but not look in."""
@@ -122,7 +119,10 @@ class Service:
 
     async def _wire(self) -> None:
         settings = self._settings
-        self.hypervisor = await make_hypervisor(settings)
+        try:
+            self.hypervisor = await make_hypervisor(settings)
+        except AgentError as failure:
+            raise StartRefused(failure.message) from failure
         self.instances = Instances(settings.operations.max_waiting_per_instance)
         self.power = PowerStates(self.journal, self._cause, self.hypervisor.domains)
         limits = Limits(
@@ -169,16 +169,27 @@ class Service:
 
     async def _serve(self) -> None:
         log.info("agent.starting", host=self._settings.host, driver=self._settings.hypervisor.driver)
-        await self.journal.append([self._host_event("started")])
+        await self._tell_host("started")
         recovered = await self.operations.recover()
         if recovered:
             log.info("agent.recovering", operations=recovered)
-        self.consumer.start()
+        consuming = self.consumer.start()
         if await self._ready():
             notify("READY=1", f"STATUS=Serving as {self._settings.host}")
             log.info("agent.ready", host=self._settings.host)
-        await self._stopping.wait()
+        await self._until_stopped(consuming)
         await self._drain()
+
+    async def _until_stopped(self, consuming: asyncio.Task[None]) -> None:
+        """Raises what the consumer died of: an agent that takes no commands isn't one."""
+        asked = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({asked, consuming}, return_when=asyncio.FIRST_COMPLETED)
+            if consuming.done():
+                consuming.result()
+                raise RuntimeError("the consumer of commands has ended by itself")
+        finally:
+            asked.cancel()
 
     async def _ready(self) -> bool:
         """Wait until commands are taken, however long the broker is away; False when it is to stop before that.
@@ -204,7 +215,7 @@ class Service:
         notify("STOPPING=1", "STATUS=Finishing work")
         log.info("agent.stopping")
         await self.consumer.stop_consuming()
-        await self.journal.append([self._host_event("stopping")])
+        await self._tell_host("stopping")
         try:
             async with asyncio.timeout(DRAIN_S):
                 await self.instances.wait_until_idle()
@@ -214,9 +225,13 @@ class Service:
         await self.outbox.flush(timeout=FLUSH_S)
         log.info("agent.stopped")
 
-    def _host_event(self, what: str) -> NewEvent:
+    async def _tell_host(self, what: str) -> None:
         data = {"host": self._settings.host, "agent_version": agent_version()}
-        return NewEvent(type=f"compute.host.{what}", subject=None, data=data)
+        try:
+            await self.journal.append([NewEvent(type=f"compute.host.{what}", subject=None, data=data)])
+        except Unavailable as error:
+            # A full disk keeps changes out; the guests can still be looked at, and the agent stopped.
+            log.warning("host_event.untold", event_type=what, error=error.message)
 
     def _cause(self, uuid: UUID) -> Cause | None:
         jobs = self.instances.under_way(uuid)
@@ -263,41 +278,3 @@ class Service:
         while True:
             notify("WATCHDOG=1")
             await asyncio.sleep(interval)
-
-
-async def serve(settings: Settings) -> None:
-    """Run one agent until SIGTERM or SIGINT."""
-    service = Service(settings)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, service.stop)
-    began = datetime.now(UTC)
-    try:
-        await service.run()
-    finally:
-        log.info("agent.gone", up_s=round((datetime.now(UTC) - began).total_seconds(), 1))
-
-
-def run_daemon(settings: Settings) -> int:
-    """The exit status: 0 after a stop on request, 1 when it could not begin, 70 when a part of it died."""
-    import uvloop
-
-    from agent.logs import configure, secrets_in
-
-    known = secrets_in(settings.amqp.url.get_secret_value())
-    configure(settings.log.level, settings.log.format, known_secrets=known)
-    try:
-        uvloop.run(serve(settings))
-    except StartRefused as refusal:
-        return _refused(refusal)
-    except ExceptionGroup as group:
-        if (refusals := group.subgroup(StartRefused)) is not None:
-            return _refused(refusals.exceptions[0])
-        log.exception("agent.died", exc_info=group)
-        return 70
-    return 0
-
-
-def _refused(refusal: Exception) -> int:
-    print(f"compute-agent: {refusal}", file=sys.stderr)
-    return 1

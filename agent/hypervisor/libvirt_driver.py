@@ -7,7 +7,6 @@ Unavailable meanwhile, and the first observation is LOST instead of a LISTING.
 from __future__ import annotations
 
 import asyncio
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 from uuid import UUID
@@ -35,6 +34,7 @@ from agent.hypervisor.storage.volumes import HostVolumes
 from agent.hypervisor.threads import Late
 from agent.hypervisor.watch import Watch
 from agent.settings import Settings
+from agent.version import agent_version
 
 log = structlog.get_logger(__name__)
 
@@ -135,7 +135,7 @@ class Knowledge:
             machines=self.abilities.machines,
             uefi=self.abilities.uefi,
             direct_io=self._direct_io,
-            agent_version=_agent_version(),
+            agent_version=agent_version(),
         )
 
 
@@ -190,12 +190,5 @@ async def _give_up_when(exhausted: asyncio.Event) -> NoReturn:
 
 
 def _log_late(late: Late) -> None:
-    """The instance was gated meanwhile; what it did shows in the next reading."""
+    """Its operation has ended as unknown; what it did shows in the next reading."""
     log.warning("a call that was given up has returned", what=late.what, seconds=round(late.seconds, 1))
-
-
-def _agent_version() -> str | None:
-    try:
-        return version("compute-agent")
-    except PackageNotFoundError:
-        return None

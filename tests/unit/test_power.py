@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from agent.errors import NotFound
+from agent.errors import NotFound, Unavailable
 from agent.hypervisor.ports import DomainView, Kind, Observation
 from agent.journal import Journal
 from agent.journal.sealing import KeyFile
@@ -136,3 +137,51 @@ async def test_while_the_hypervisor_is_lost_the_last_state_stays_readable(journa
     assert not states.reachable
     assert states.last_known(uuid) is PowerState.RUNNING
     assert states.last_view(uuid) is not None
+
+
+class FullDisk:
+    """A journal on a disk that is full for the first `refusals` calls."""
+
+    def __init__(self, journal: Journal, refusals: int) -> None:
+        self._journal = journal
+        self.refusals = refusals
+
+    def _need_room(self) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise Unavailable("the journal's disk is full: free some space")
+
+    async def last_states(self) -> dict[UUID, tuple[str, datetime]]:
+        self._need_room()
+        return await self._journal.last_states()
+
+    async def record_power(self, uuid: UUID, state: str | None, events: Any, *, bump: bool) -> int | None:
+        self._need_room()
+        return await self._journal.record_power(uuid, state, events, bump=bump)
+
+
+async def test_a_full_disk_holds_changes_up_and_loses_none(journal: Journal) -> None:
+    uuid, other = uuid4(), uuid4()
+    disk = FullDisk(journal, refusals=2)
+    states = PowerStates(disk, lambda _: None, GUESTS)
+    await follow(states, listing(view(uuid, PowerState.RUNNING)), power(other, PowerState.PAUSED))
+    assert disk.refusals == 0
+    assert await told(journal) == [("nostate", "running", "resync"), ("nostate", "paused", "live")]
+
+
+async def test_a_full_disk_does_not_keep_a_gone_guest_alive(journal: Journal) -> None:
+    uuid = uuid4()
+    disk = FullDisk(journal, refusals=0)
+    states = PowerStates(disk, lambda _: None, GUESTS)
+    await follow(states, listing(view(uuid, PowerState.RUNNING)))
+    disk.refusals = 1
+    await follow(states, Observation(Kind.GONE, NOW, uuid=uuid))
+    assert await journal.last_states() == {}
+
+
+async def test_what_was_recorded_is_waited_for_at_the_start(journal: Journal) -> None:
+    uuid = uuid4()
+    await follow(PowerStates(journal, lambda _: None, GUESTS), listing(view(uuid, PowerState.PAUSED)))
+    states = PowerStates(FullDisk(journal, refusals=1), lambda _: None, GUESTS)
+    await states.load()
+    assert states.last_known(uuid) is PowerState.PAUSED
