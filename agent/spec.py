@@ -21,7 +21,7 @@ from agent.secret import Secret
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class PowerState(enum.StrEnum):

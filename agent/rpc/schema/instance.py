@@ -87,7 +87,9 @@ class SwapDisk(DiskBase):
 class VolumeData(Message):
     """`connection_info.data` as cinder gives it; keys that this host has no use for are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
     volume_id: Identifier | None = None
     """Used when `serial` isn't given."""
@@ -115,7 +117,9 @@ class VolumeData(Message):
 class ConnectionInfo(Message):
     """cinder's `connection_info`."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
     driver_volume_type: str
     """`local`, `file` or `nbd` on this host."""

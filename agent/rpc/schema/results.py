@@ -12,7 +12,9 @@ from agent.rpc.schema.base import UUID, Message
 class Result(Message):
     """A client ignores fields it doesn't know: later versions add some."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
 
 class Changed(Result):

@@ -31,7 +31,7 @@ _TIME = TypeAdapter(datetime)
 class _Context(Message):
     """Who asks, and under which ids. Further keys are the caller's own business."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     request_id: Text | None = None
     global_request_id: Text | None = None

@@ -6,12 +6,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import ValidationError
 
 from agent.errors import InvalidRequest, Unsupported
 from agent.rpc import convert
 from agent.rpc.schema import METHODS
 from agent.rpc.schema.instance import ConnectionInfo, Instance
-from agent.spec import FileVolume, LocalVolume, NbdVolume
+from agent.spec import FileVolume, InstanceSpec, LocalVolume, NbdVolume
 
 UUID = "7b1f1b0e-28a7-4a0b-9a50-2a7d3c3f0a11"
 
@@ -164,3 +165,10 @@ def test_what_no_guest_can_be_is_refused_before_anything_is_journaled() -> None:
     with pytest.raises(InvalidRequest) as error:
         convert.instance(asked(disks=disks, machine={"type": "q35"}))
     assert path_of(error) == "instance.disks[0].bus"
+
+
+def test_no_error_about_a_model_quotes_what_was_sent() -> None:
+    for model, value in ((Instance, {"name": ["canary"]}), (InstanceSpec, {"name": ["canary"]})):
+        with pytest.raises(ValidationError) as error:
+            model.model_validate(value)
+        assert "canary" not in str(error.value)
