@@ -49,9 +49,9 @@ class Host:
     @contextlib.contextmanager
     def going(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """A command that goes on until it is stopped."""
-        program = subprocess.Popen(
-            self.command(*arguments), env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        # Tests that a shell runs in the background ignore Ctrl-C, and so would the program.
+        argv = ["env", "--default-signal=INT", *self.command(*arguments)]
+        program = subprocess.Popen(argv, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             with program:
                 try:

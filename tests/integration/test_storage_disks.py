@@ -30,6 +30,7 @@ from tests.integration.storage_ground import (
     silent,
     source,
 )
+from tests.rig import own_mounts
 from tests.unit.hypervisor.storage.specs import image_disk, spec
 
 BLANK = {"kind": "blank", "id": "data", "size_mb": 16}
@@ -272,7 +273,7 @@ def test_on_a_disk_that_runs_full_everything_is_no_capacity_and_nothing_half_mad
     )
     done = subprocess.run(
         [
-            *("unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"),
+            *(*own_mounts(), "sh", "-c", script, "sh"),
             *(where, sys.executable, image, checksum(image.read_bytes())),
         ],
         capture_output=True,

@@ -11,7 +11,7 @@ from tests.rig.kvm import kvm_boots_guests
 from tests.rig.libvirtd import Libvirtd
 from tests.rig.nbd import NbdExport
 from tests.rig.network import Network
-from tests.rig.places import free_port, rig_directory
+from tests.rig.places import free_port, own_mounts, rig_directory
 from tests.rig.processes import RigError
 from tests.rig.rig import Rig
 
@@ -27,5 +27,6 @@ __all__ = [
     "guest_image",
     "kvm_boots_guests",
     "overlay",
+    "own_mounts",
     "rig_directory",
 ]

@@ -1,4 +1,4 @@
-"""Ports and directories that belong to one run only."""
+"""Ports, directories and mounts that belong to one run only."""
 
 import hashlib
 import random
@@ -47,3 +47,14 @@ def rig_directory() -> Iterator[Path]:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def own_mounts() -> list[str]:
+    """How a command line begins that runs the rest in a mount namespace of its own.
+
+    Its mounts aren't handed on to other namespaces. Only in a chroot, whose root is no mount point that could be
+    told so, it is as whoever made the chroot has set it.
+    """
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    at_root = any(mount.split()[4] == "/" for mount in mounts)
+    return ["unshare", "--mount", "--propagation", "private" if at_root else "unchanged"]

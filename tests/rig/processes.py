@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.rig.places import own_mounts
+
 KEEPER = Path(__file__).with_name("keeper.py")
 
 # The kernel's limit for the address of a unix socket, less its closing zero.
@@ -63,7 +65,7 @@ class Keeper:
             "programs": {name: asdict(program) for name, program in programs.items()},
         }
         (self._directory / "keeper.json").write_text(json.dumps(plan))
-        unshare = ["unshare", "--mount", "--propagation", _propagation()] if private_mounts else []
+        unshare = own_mounts() if private_mounts else []
         with (self._directory / "keeper.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [*unshare, sys.executable, "-I", "-S", str(KEEPER), str(self._directory)],
@@ -141,16 +143,6 @@ class Keeper:
             raise RigError(f"the keeper of {self._directory}: {answer['error']}")
         assert isinstance(answer, dict)
         return answer
-
-
-def _propagation() -> str:
-    """What `unshare` does about mounts being handed on to other namespaces: stops it.
-
-    Except in a chroot, whose root is no mount point that could be told so; there it is as whoever made the
-    chroot has set it.
-    """
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    return "private" if any(mount.split()[4] == "/" for mount in mounts) else "unchanged"
 
 
 def wait_until(
