@@ -30,6 +30,7 @@ from tests.unit.operations.conftest import inside as inside
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 SCRIPT = "scripts/docs"
+METHODS_PAGE = document.methods()
 
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -70,19 +71,19 @@ def test_a_missing_page_is_written(elsewhere: Path) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_there_with_each_of_its_arguments(name: str) -> None:
-    section = document.methods().split(f"\n### {name}\n")[1].split("\n### ")[0]
+    section = METHODS_PAGE.split(f"\n### {name}\n")[1].split("\n### ")[0]
     own = METHODS[name].params.model_fields.keys() - {"idempotency_key", "if_generation", "not_after"}
     assert {field for field in own if f"| `{field}` |" not in section} == set()
 
 
 @pytest.mark.parametrize("model", [instance.Instance, instance.ConfigDrive, instance.VolumeData, results.HostInfo])
 def test_every_field_of_an_object_is_there(model: type[Message]) -> None:
-    section = document.methods().split(f"\n### {model.__name__}\n")[1].split("\n### ")[0]
+    section = METHODS_PAGE.split(f"\n### {model.__name__}\n")[1].split("\n### ")[0]
     assert {field for field in model.model_fields if f"| `{field}` |" not in section} == set()
 
 
 def test_every_table_has_as_many_cells_in_each_line_as_in_its_head() -> None:
-    pages = (document.methods(), document.events(), document.errors(exit_codes.BY_CODE, exit_codes.MEANINGS))
+    pages = (METHODS_PAGE, document.events(), document.errors(exit_codes.BY_CODE, exit_codes.MEANINGS))
     for block in re.findall(r"(?:^\|.*\n)+", "\n".join(pages), re.M):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1, block
 

@@ -7,7 +7,6 @@ from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from agent.redaction import Redactor, names_a_secret
 from agent.rpc.schema import METHODS
-from agent.rpc.schema.instance import ConfigDrive
 from agent.secret import MASK, Secret
 
 
@@ -87,7 +86,8 @@ def test_a_secret_inside_a_text_is_hidden(text: str, expected: str) -> None:
 
 def test_the_value_in_pydantics_message_is_hidden() -> None:
     with pytest.raises(ValidationError) as caught:
-        TypeAdapter(ConfigDrive).validate_python({"admin_pass": {"not": "hunter2"}})
+        # Our own models hide what they were given; others' don't.
+        TypeAdapter(dict[str, int]).validate_python({"admin_pass": "hunter2"})
     assert "hunter2" in str(caught.value)
     assert "hunter2" not in Redactor().text(str(caught.value))
 

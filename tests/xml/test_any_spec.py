@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 
 from agent.errors import InvalidRequest
 from agent.hypervisor import limits, readback
@@ -14,17 +14,13 @@ from agent.spec import InstanceSpec, VolumeDisk
 from tests.xml.schema import complaints
 from tests.xml.specs import FACTS, SECRET, good_specs, guest_of, wild_specs
 
-many = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 
-
-@many
 @given(good_specs())
 def test_a_good_spec_is_not_refused_and_makes_a_valid_domain(spec: InstanceSpec) -> None:
     limits.check(spec)
     assert complaints(build(guest_of(spec), FACTS)) == []
 
 
-@many
 @given(wild_specs())
 def test_what_is_not_refused_makes_a_valid_domain(spec: InstanceSpec) -> None:
     facts = FACTS.model_copy(update={"virt_type": "kvm"})
@@ -34,14 +30,12 @@ def test_what_is_not_refused_makes_a_valid_domain(spec: InstanceSpec) -> None:
         assert complaints(build(guest_of(spec), facts)) == []
 
 
-@many
 @given(good_specs())
 def test_a_domain_reads_back_as_it_was_written(spec: InstanceSpec) -> None:
     made = element(guest_of(spec), FACTS)
     assert Domain.from_xml(made.to_xml()) == made
 
 
-@many
 @given(good_specs())
 def test_the_spec_comes_back_from_the_domain_with_its_secrets_masked(spec: InstanceSpec) -> None:
     known = parse(build(guest_of(spec), FACTS))
@@ -50,7 +44,6 @@ def test_the_spec_comes_back_from_the_domain_with_its_secrets_masked(spec: Insta
     assert known.spec() == InstanceSpec.model_validate_json(spec.model_dump_json())
 
 
-@many
 @given(good_specs())
 def test_every_disk_and_interface_is_found_again_by_its_own_name(spec: InstanceSpec) -> None:
     guest = guest_of(spec)
@@ -64,7 +57,6 @@ def test_every_disk_and_interface_is_found_again_by_its_own_name(spec: InstanceS
     assert all(readback.interface_element(text, nic.port_id) for nic in spec.interfaces)
 
 
-@many
 @given(good_specs())
 def test_no_secret_is_in_the_domain(spec: InstanceSpec) -> None:
     assert SECRET not in build(guest_of(spec), FACTS)

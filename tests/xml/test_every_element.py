@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -13,7 +13,6 @@ from tests.xml.strategies import values
 
 
 @pytest.mark.parametrize("kind", elements(), ids=lambda kind: kind.__name__)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_is_written_reads_back_the_same(kind: type[Element], data: st.DataObject) -> None:
     made = data.draw(values(kind))
@@ -21,7 +20,6 @@ def test_what_is_written_reads_back_the_same(kind: type[Element], data: st.DataO
 
 
 @pytest.mark.parametrize("kind", elements(), ids=lambda kind: kind.__name__)
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_a_later_libvirt_adds_is_passed_over(kind: type[Element], data: st.DataObject) -> None:
     made = data.draw(values(kind))

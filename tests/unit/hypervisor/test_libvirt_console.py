@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,11 @@ NOBODY = 65534
 
 
 @pytest.fixture
-def log(tmp_path: Path) -> Path:
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o777)
-    return tmp_path / "console.log"
+def log() -> Iterator[Path]:
+    """In a directory that every user gets through to; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="console-") as directory:
+        Path(directory).chmod(0o777)
+        yield Path(directory) / "console.log"
 
 
 def rotated(log: Path, *texts: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A process of its own that writes a journal until it is killed: `python -m tests.unit.journal.worker DIR`.
+"""A process of its own that writes a journal until it is killed: `python -m tests.integration.journal_worker DIR`.
 
 Prints a line for each thing the journal has confirmed, and nothing for what it hasn't.
 """

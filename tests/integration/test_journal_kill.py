@@ -12,14 +12,16 @@ import pytest
 
 from agent.journal import Journal, OperationRecord, Status
 from tests.unit.journal.conftest import Open
+from tests.unit.journal.conftest import clock as clock
+from tests.unit.journal.conftest import open_journal as open_journal
 from tests.unit.journal.samples import reading
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 def killed_after(directory: Path, lines: int) -> dict[str, set[str]]:
     """What the worker said before it was killed in the middle of its work: word -> identities."""
-    command = [sys.executable, "-m", "tests.unit.journal.worker", str(directory)]
+    command = [sys.executable, "-m", "tests.integration.journal_worker", str(directory)]
     said: dict[str, set[str]] = defaultdict(set)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ) as worker:
         assert worker.stdout is not None

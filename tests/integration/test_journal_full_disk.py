@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_full_disk_is_told_loses_nothing_and_is_got_over(tmp_path: Path) -> None:
     namespace = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--user", "--map-root-user"])
-    command = [*namespace, sys.executable, "-m", "tests.unit.journal.filler", str(tmp_path)]
+    command = [*namespace, sys.executable, "-m", "tests.integration.journal_filler", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""Fills a small disk through the journal and empties it again: `python -m tests.unit.journal.filler DIR`.
+"""Fills a small disk through the journal and empties it again: `python -m tests.integration.journal_filler DIR`.
 
 Mounts a tmpfs of 2 MiB on DIR, so it is run in a mount namespace of its own. Prints JSON.
 """
