@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.rig import own_mounts
+
 ROOT = Path(__file__).parents[2]
 
 
 def test_a_full_disk_is_told_loses_nothing_and_is_got_over(tmp_path: Path) -> None:
-    namespace = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--user", "--map-root-user"])
+    namespace = own_mounts() + ([] if os.geteuid() == 0 else ["--user", "--map-root-user"])
     command = [*namespace, sys.executable, "-m", "tests.integration.journal_filler", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
