@@ -100,7 +100,7 @@ class Turn:
         if isinstance(decision, Deny):
             raise (NotFound if decision.absent else Conflict)(decision.reason)
         if isinstance(decision, AlreadySo):
-            return await self._result(run.state, view.generation if view else None, already=True)
+            return await self._result(run.state, await self._generation(view), already=True)
         journal = self.ground.journal
         uuid = run.state.instance_uuid
         generation = await journal.bump(uuid, at_least=view.generation if view else 0)
@@ -156,12 +156,17 @@ class Turn:
         asked = self.record.if_generation
         if asked is None:
             return
-        # The domain's copy counts when the journal was lost, the journal when the domain couldn't be stamped.
-        known = await self.ground.journal.generation(view.uuid) if view else 0
-        there = max(known, view.generation) if view else 0
+        there = await self._generation(view) or 0
         if asked != there:
             message = f"the instance is at generation {there}, not {asked}; read it again"
             raise Conflict(message, details={"generation": there})
+
+    async def _generation(self, view: DomainView | None) -> int | None:
+        """None when the instance isn't there. The domain's copy counts when the journal was lost, the journal
+        when the domain couldn't be stamped or what had its own generation failed."""
+        if view is None:
+            return None
+        return max(view.generation, await self.ground.journal.generation(view.uuid))
 
     def _env(self) -> Env:
         return Env(

@@ -143,22 +143,25 @@ class Handlers:
 
     async def _get_instance(self, asked: params.GetInstance) -> results.GotInstance:
         uuid = asked.instance_uuid
+        generation = await self._in.journal.generation(uuid)
         try:
-            shown = self._show(await self._in.hypervisor.domains.get(uuid))
+            shown = self._show(await self._in.hypervisor.domains.get(uuid), generation)
         except Unavailable:
             stale = self._in.power.last_view(uuid)
             if stale is None:
                 raise
-            shown = self._show(stale, stale=True)
+            shown = self._show(stale, generation, stale=True)
         return results.GotInstance(observed_at=datetime.now(UTC), instance=shown)
 
     async def _list_instances(self, asked: params.ListInstances) -> results.InstanceList:
+        known = await self._in.journal.generations()
         try:
-            shown = [self._show(view) for view in await self._in.hypervisor.domains.list()]
+            listed, stale = await self._in.hypervisor.domains.list(), False
         except Unavailable:
             if not self._in.power.listed:
                 raise
-            shown = [self._show(view, stale=True) for view in self._in.power.last_views()]
+            listed, stale = self._in.power.last_views(), True
+        shown = [self._show(view, known.get(view.uuid, 0), stale=stale) for view in listed]
         chosen = tuple(
             item
             for item in shown
@@ -168,13 +171,14 @@ class Handlers:
         )
         return results.InstanceList(observed_at=datetime.now(UTC), instances=chosen)
 
-    def _show(self, view: DomainView, *, stale: bool = False) -> results.InstanceView:
-        under_way = tuple(job.operation_id for job in self._in.instances.under_way(view.uuid))
+    def _show(self, view: DomainView, generation: int, *, stale: bool = False) -> results.InstanceView:
+        state, last = view.power_state, None
         if stale:
-            last = self._in.power.last_known(view.uuid)
-            return views.instance(view, state=PowerState.UNKNOWN, last_known=last, under_way=under_way)
-        self._in.power.remember(view)
-        return views.instance(view, state=view.power_state, last_known=None, under_way=under_way)
+            state, last = PowerState.UNKNOWN, self._in.power.last_known(view.uuid)
+        else:
+            self._in.power.remember(view)
+        under_way = tuple(job.operation_id for job in self._in.instances.under_way(view.uuid))
+        return views.instance(view, state=state, last_known=last, under_way=under_way, generation=generation)
 
     async def _get_host(self, _: params.GetHost) -> results.HostInfo:
         return await describe_host(self._in)

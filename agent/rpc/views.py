@@ -15,9 +15,15 @@ from agent.spec import PowerState
 
 
 def instance(
-    view: DomainView, *, state: PowerState, last_known: PowerState | None, under_way: tuple[UUID, ...]
+    view: DomainView,
+    *,
+    state: PowerState,
+    last_known: PowerState | None,
+    under_way: tuple[UUID, ...],
+    generation: int,
 ) -> results.InstanceView:
-    """`state` is `unknown` for a view that could not be read anew."""
+    """`state` is `unknown` for a view that could not be read anew; `generation` is the journal's. The domain's
+    own counts only where it is higher, when the journal was lost."""
     spec = view.spec
     return results.InstanceView(
         uuid=view.uuid,
@@ -26,7 +32,7 @@ def instance(
         power_state_code=CODES[state],
         last_known=last_known.value if last_known else None,
         reason=view.reason,
-        generation=view.generation,
+        generation=max(generation, view.generation),
         request_id=view.request_id,
         vcpus=spec.vcpus if spec else None,
         memory_mb=spec.memory_mb if spec else None,

@@ -236,3 +236,18 @@ async def test_no_number_of_an_event_is_too_great_to_be_asked_for(desk: Desk) ->
     assert (await desk.read("replay_events", from_sequence=2**63 - 1, limit=1000)).events == ()
     with pytest.raises(InvalidRequest, match="from_sequence"):
         await desk.read("replay_events", from_sequence=2**63)
+
+
+async def test_the_generation_that_is_shown_is_the_one_that_is_asked_for(desk: Desk) -> None:
+    args = instance()
+    uuid = {"instance_uuid": args["instance"]["uuid"]}
+    await desk.do("spawn", args)
+    desk.agent.world.faults.add(Fault(call="domains.pause", error="operation_failed", times=1))
+    await desk.do("pause", uuid)  # a generation of its own, that the domain never got
+    shown = (await desk.read("get_instance", **uuid)).instance.generation
+    assert (await desk.read("list_instances")).instances[0].generation == shown
+    await desk.do("start", uuid)
+    await desk.do("pause", {**uuid, "if_generation": shown})
+    already, paused = [answer["result"] for answer in (await desk.answers())[-2:]]
+    assert (already["already"], already["generation"]) == (True, shown)
+    assert paused["generation"] == shown + 1
