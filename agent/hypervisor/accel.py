@@ -105,13 +105,13 @@ async def choose(
 
 async def probe(emulator: Path, accelerator: str, patience: float = PATIENCE_S) -> Verdict:
     """`kvm` if a guest runs with the accelerator within `patience` seconds, else `qemu` and why."""
-    with tempfile.TemporaryDirectory(prefix="accel-") as directory:
-        sector = Path(directory) / "boot.img"
-        sector.write_bytes(BOOT_SECTOR)
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="accel-") as directory:
+            sector = Path(directory) / "boot.img"
+            sector.write_bytes(BOOT_SECTOR)
             status, said = await _run(_command(emulator, accelerator, sector), patience)
-        except OSError as error:
-            return Verdict(virt_type="qemu", reason=f"{emulator} can't be run: {error.strerror}")
+    except OSError as error:  # no such program, no room for the sector
+        return Verdict(virt_type="qemu", reason=f"{emulator} can't be run: {error.strerror}")
     if status == ALIVE:
         return Verdict(virt_type="kvm", reason="a probe guest ran")
     if status is None:

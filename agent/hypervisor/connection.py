@@ -21,14 +21,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import libvirt
+import structlog
 
-from agent.errors import Unavailable, Unsupported
+from agent.errors import Internal, Unavailable, Unsupported
 from agent.hypervisor.libvirt_api import Connection
 from agent.hypervisor.libvirt_errors import Code, Failure, translate
+from agent.hypervisor.storage.faults import from_os_error
 from agent.hypervisor.threads import Late, Threads
 from agent.secret import Secret
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -148,8 +153,8 @@ class Libvirt:
         """What `fn` returns; `what` names the attempt and its object in errors ("start of <uuid>").
 
         Raises Unavailable (not begun, or libvirt was lost: then `details.outcome` is "unknown"), TimedOut
-        (begun and not returned: the outcome is unknown), whatever `libvirt_errors` makes of a libvirtError,
-        and whatever else `fn` raises.
+        (begun and not returned: the outcome is unknown), whatever `libvirt_errors` makes of a libvirtError and
+        `storage.faults` of an OSError, and whatever else `fn` raises.
         """
         seconds = self._timeouts[lane] if timeout is None else timeout
         return await self._threads.call(lane, _translating(fn, what), what=what, timeout=seconds)
@@ -173,11 +178,19 @@ def _translating(fn: Callable[[Connection], T], what: str) -> Callable[[Connecti
         try:
             return fn(connection)
         except libvirt.libvirtError as error:
-            if (meant := translate(failure_of(error, connection), what)) is None:
-                raise
-            raise meant from error
+            failure = failure_of(error, connection)
+            raise (translate(failure, what) or _unlisted(failure, what)) from error
+        except OSError as error:
+            raise from_os_error(error, what) from error
 
     return call
+
+
+def _unlisted(failure: Failure, what: str) -> Internal:
+    """A gap in the table; the log says which, under the incident's number."""
+    incident = uuid4().hex[:12]
+    log.error("libvirt's error isn't in the table", incident=incident, code=failure.code, message=failure.message)
+    return Internal(f"{what}: libvirt error {failure.code}; report incident {incident}", incident=incident)
 
 
 def failure_of(error: Exception, connection: Connection) -> Failure:

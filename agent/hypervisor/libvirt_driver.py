@@ -113,8 +113,8 @@ class Knowledge:
             self.abilities = await self._libvirt.call(
                 Lane.QUERY, host.learn, what="learning what this host can do", timeout=LEARN_TIMEOUT_S
             )
-        except AgentError as error:
-            log.warning("libvirt doesn't say yet what this host can do", error=error.message)
+        except (AgentError, ValueError) as error:  # ValueError: what it says can't be read
+            log.warning("libvirt doesn't say yet what this host can do", error=str(error))
         else:
             self._learned = True
 

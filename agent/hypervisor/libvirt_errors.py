@@ -1,6 +1,6 @@
 """What a libvirt error means to a caller: the one table.
 
-`connection` asks it for every libvirtError. A code that isn't listed is left alone: it leaves the agent as
+`connection` asks it for every libvirtError. A code that isn't listed has no meaning here: it leaves the agent as
 `internal`, with an incident number, and so shows the gap in the table.
 
 Codes: <https://libvirt.org/html/libvirt-virterror.html>. Their numbers are libvirt's ABI and never change, so

@@ -121,9 +121,10 @@ def _attach_scsi_controller(domain: Domain, disk: PluggedDisk, target: str, text
 
 
 def attach_interface(connection: Connection, uuid: UUID, interface: AnyInterface) -> InterfaceView:
-    """Raises NotFound, Conflict (suspended, or another interface has the id), Unsupported."""
+    """Raises NotFound, InvalidRequest, Conflict (suspended, or another interface has the id), Unsupported."""
     domain = ours(connection, uuid)
     texts = _Texts(domain)
+    limits.check_interface(interface)
     port_id = interface.port_id
     seen = [view for text in texts.all for view in readback.interfaces(text) if view.port_id == port_id]
     if any(view.mac_address != interface.mac_address or view.type != interface.type for view in seen):

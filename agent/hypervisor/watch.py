@@ -113,7 +113,8 @@ class Watch:
             yield await self._out.get()
 
     async def run(self) -> None:
-        """Until cancelled. Whatever goes wrong with libvirt is LOST, and tried again."""
+        """Until cancelled. Whatever goes wrong with libvirt, XML that can't be read too, is LOST, and tried again:
+        one domain that isn't understood mustn't end the agent of all others."""
         pause, lost = FIRST_PAUSE_S, False
         try:
             while True:
@@ -124,8 +125,8 @@ class Watch:
                     pause, lost = FIRST_PAUSE_S, False
                     await self._hear_all(inbox)
                     log.warning("libvirt is lost")
-                except AgentError as error:
-                    log.warning("libvirt can't be watched", error=error.message)
+                except (AgentError, ValueError) as error:
+                    log.warning("libvirt can't be watched", error=str(error))
                 finally:
                     inbox.close()
                 if not lost:

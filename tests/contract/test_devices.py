@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent import deadline
-from agent.errors import Conflict, OperationFailed, Unsupported
+from agent.errors import Conflict, InvalidRequest, OperationFailed, Unsupported
 from agent.hypervisor.ports import DomainView
 from agent.spec import DiskBus, InstanceSpec, Machine, UserInterface
 from tests.contract.world import World, made, plugged_volume, running
@@ -107,6 +107,13 @@ async def test_an_interface_comes_to_a_guest_that_is_off_and_goes(world: World) 
     for _ in range(2):
         await world.hypervisor.domains.detach_interface(spec.uuid, "port-1")
         assert await port_ids(world, spec) == set()
+
+
+async def test_an_interface_that_cant_be_is_refused(world: World) -> None:
+    spec = await made(world, world.spec())
+    with pytest.raises(InvalidRequest, match=r"vif\.mtu"):
+        await world.hypervisor.domains.attach_interface(spec.uuid, user_nic().model_copy(update={"mtu": 1500}))
+    assert await port_ids(world, spec) == set()
 
 
 async def test_a_disk_and_an_interface_with_one_id_arent_mistaken_for_each_other(world: World) -> None:

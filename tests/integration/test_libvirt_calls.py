@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 
 import libvirt as library
 import pytest
 
-from agent.errors import NotFound, TimedOut, Unavailable
+from agent.errors import Internal, NotFound, TimedOut, Unavailable
 from agent.hypervisor.connection import Access, Lane, Libvirt, tolerating
 from agent.hypervisor.libvirt_api import Connection
 from agent.hypervisor.libvirt_errors import Code
@@ -64,12 +65,19 @@ async def test_an_error_says_what_was_attempted_and_keeps_libvirts_as_its_cause(
     assert isinstance(caught.value.__cause__, library.libvirtError)
 
 
-async def test_an_error_that_nobody_foresaw_stays_libvirts(libvirt: Libvirt) -> None:
+async def test_an_error_that_nobody_foresaw_is_internal_with_an_incident(libvirt: Libvirt) -> None:
     def no_pool(connection: Connection) -> None:
         connection.storagePoolLookupByName("none")  # type: ignore[attr-defined]  # more than the agent uses
 
-    with pytest.raises(library.libvirtError):
+    with pytest.raises(Internal, match="looking for a pool: libvirt error 49") as caught:
         await libvirt.call(Lane.QUERY, no_pool, what="looking for a pool")
+    assert caught.value.incident
+    assert isinstance(caught.value.__cause__, library.libvirtError)
+
+
+async def test_a_file_that_fails_a_call_is_told_as_storage_tells_it(libvirt: Libvirt) -> None:
+    with pytest.raises(Unavailable, match="looking at the disk: No such file or directory"):
+        await libvirt.call(Lane.QUERY, lambda _: os.statvfs("/nowhere"), what="looking at the disk")
 
 
 async def test_a_tolerated_error_is_none_and_another_one_is(libvirt: Libvirt) -> None:

@@ -108,6 +108,11 @@ async def test_a_left_over_tap_is_removed_and_twice_is_fine(nics: HostNics, port
     assert not (NET / tap).exists()
 
 
+async def test_a_left_over_tap_of_a_libvirt_network_is_removed(nics: HostNics, port: str, tap: str) -> None:
+    await nics.unplug(INSTANCE, interface(port, type="network", network=KNOWN_NETWORK))
+    assert not (NET / tap).exists()
+
+
 async def test_a_left_over_tap_with_many_queues_is_removed(nics: HostNics, port: str) -> None:
     name = tap_name(port)
     subprocess.run(["ip", "tuntap", "add", name, "mode", "tap", "multi_queue"], check=True)

@@ -69,7 +69,7 @@ def disk_problems(spec: InstanceSpec) -> Iterator[Problem]:
         yield from _bus_problems(_Drive(disk.bus, machine, cdrom=False, readonly=readonly), path)
         yield from _name_problems(disk.id, disk.serial, path)
         if isinstance(disk, VolumeDisk):
-            yield from connection_problems(disk.connection, f"{path}.connection")
+            yield from connection_problems(disk.connection, f"{path}.connection_info")
     yield from _ide_problems(spec.disks)
     yield from _boot_problems(spec.disks)
 
@@ -86,14 +86,15 @@ def too_many_ide(disks: Sequence[Disk | PluggedDisk]) -> bool:
 
 
 def connection_problems(connection: VolumeConnection, path: str) -> Iterator[Problem]:
-    """Problems of a volume's connection that show without looking at the host."""
+    """Problems of a volume's connection that show without looking at the host. Fields have the names that a
+    caller knows them by, cinder's."""
     match connection.target:
         case LocalVolume(device_path=where):
-            yield from _path_problems(where, f"{path}.target.device_path")
+            yield from _path_problems(where, f"{path}.data.device_path")
         case FileVolume(path=where):
-            yield from _path_problems(where, f"{path}.target.path")
+            yield from _path_problems(where, f"{path}.data.path")
         case NbdVolume() as target:
-            yield from _nbd_problems(target, f"{path}.target")
+            yield from _nbd_problems(target, f"{path}.data")
 
 
 def _bus_problems(drive: _Drive, path: str) -> Iterator[Problem]:

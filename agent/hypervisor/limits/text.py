@@ -20,6 +20,8 @@ from agent.spec import InstanceSpec
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_AS_SENT = {"connection": "connection_info", "target": "data"}
+"""Fields that a caller knows by another name than ours."""
 _JSON_ONLY = ("instance.config_drive", "instance.metadata")
 
 
@@ -40,7 +42,7 @@ def texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield path, str(value)
         case BaseModel():
             for name in type(value).model_fields:
-                yield from texts(getattr(value, name), f"{path}.{name}")
+                yield from texts(getattr(value, name), f"{path}.{_AS_SENT.get(name, name)}")
         case tuple():
             for place, item in enumerate(value):
                 yield from texts(item, f"{path}[{place}]")

@@ -41,7 +41,7 @@ class HostNics:
     async def unplug(self, uuid: UUID, interface: AnyInterface) -> None:
         """A tap that can't be removed is told in the log and left: it harms nobody but a guest that gets the
         same port again, while an error here would keep the instance from ever being gone."""
-        if not isinstance(interface, BridgeInterface):  # the others' taps libvirt names as it likes
+        if isinstance(interface, UserInterface):  # it has no tap
             return
         tap = tap_name(interface.port_id)
         try:

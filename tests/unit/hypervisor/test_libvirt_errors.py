@@ -75,7 +75,7 @@ def test_a_code_becomes_what_the_caller_does_next(code: Code, meaning: type[Agen
     assert str(error) == "start of x: as libvirt says"
 
 
-def test_an_unlisted_code_is_left_alone() -> None:
+def test_an_unlisted_code_has_no_meaning() -> None:
     assert translate(Failure(libvirt.VIR_ERR_SEXPR_SERIAL, FROM_QEMU, "?"), "x") is None
     assert translate(Failure(9999, FROM_QEMU, "?"), "x") is None
 

@@ -117,18 +117,18 @@ def test_a_topology_that_makes_the_vcpus_is_fine(cpu: dict[str, int]) -> None:
         (blank(serial="a/b"), "serial"),
         (blank(bus="ide"), "bus"),
         (volume({"type": "file", "path": "/v"}, bus="sata", access_mode="ro"), "bus"),
-        (volume({"type": "file", "path": "v"}), "connection.target.path"),
-        (volume({"type": "local", "device_path": "/"}), "connection.target.device_path"),
-        (volume({"type": "nbd"}), "connection.target"),
-        (volume({"type": "nbd", "host": "h", "port": 1, "socket": "/s"}), "connection.target"),
-        (volume({"type": "nbd", "host": "h"}), "connection.target.port"),
-        (volume({"type": "nbd", "host": "h", "port": 0}), "connection.target.port"),
-        (volume({"type": "nbd", "host": "a b", "port": 1}), "connection.target.host"),
-        (volume({"type": "nbd", "host": "fe80::1%eth0", "port": 1}), "connection.target.host"),
-        (volume({"type": "nbd", "socket": "/s", "port": 1}), "connection.target.port"),
-        (volume({"type": "nbd", "socket": "s"}), "connection.target.socket"),
-        (volume({"type": "nbd", "socket": "/s", "export": "x" * 4097}), "connection.target.export"),
-        (volume({"type": "nbd", "socket": "/s\n"}), "connection.target.socket"),
+        (volume({"type": "file", "path": "v"}), "connection_info.data.path"),
+        (volume({"type": "local", "device_path": "/"}), "connection_info.data.device_path"),
+        (volume({"type": "nbd"}), "connection_info.data"),
+        (volume({"type": "nbd", "host": "h", "port": 1, "socket": "/s"}), "connection_info.data"),
+        (volume({"type": "nbd", "host": "h"}), "connection_info.data.port"),
+        (volume({"type": "nbd", "host": "h", "port": 0}), "connection_info.data.port"),
+        (volume({"type": "nbd", "host": "a b", "port": 1}), "connection_info.data.host"),
+        (volume({"type": "nbd", "host": "fe80::1%eth0", "port": 1}), "connection_info.data.host"),
+        (volume({"type": "nbd", "socket": "/s", "port": 1}), "connection_info.data.port"),
+        (volume({"type": "nbd", "socket": "s"}), "connection_info.data.socket"),
+        (volume({"type": "nbd", "socket": "/s", "export": "x" * 4097}), "connection_info.data.export"),
+        (volume({"type": "nbd", "socket": "/s\n"}), "connection_info.data.socket"),
     ],
 )
 def test_a_disk_that_cant_be_is_refused(disk: dict[str, Any], field: str) -> None:
@@ -257,5 +257,5 @@ def test_one_interface_or_connection_is_checked_by_the_same_rules() -> None:
     with pytest.raises(InvalidRequest, match=r"vif\.mtu"):
         limits.check_interface(UserInterface(port_id="p", mac_address="52:54:00:00:00:01", mtu=1500))
     connection = VolumeConnection.model_validate({"volume_id": "v", "target": {"type": "nbd"}})
-    with pytest.raises(InvalidRequest, match=r"connection_info\.target"):
+    with pytest.raises(InvalidRequest, match=r"connection_info\.data"):
         limits.check_connection(connection)
