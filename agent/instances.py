@@ -19,6 +19,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
@@ -26,6 +27,9 @@ import structlog
 from agent.errors import Busy
 
 log = structlog.get_logger(__name__)
+
+REMEMBERED = 1000
+"""Ended jobs of all instances that are still known as what may have caused something."""
 
 
 @dataclass(eq=False, slots=True)
@@ -37,7 +41,7 @@ class Job:
     run: Callable[[Job], Awaitable[None]]
     request_id: str | None = None
     preempts: bool = False
-    begun: bool = False
+    begun: datetime | None = None
     ending: bool = False
     """Its outcome is being written: too late to cancel it."""
     resumed: bool = False
@@ -45,6 +49,17 @@ class Job:
     cancelled: str | None = None
     """Why it was cancelled; None: it wasn't, and a CancelledError means that the agent is stopping."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What is remembered of a job that has ended: not the job itself, which holds all that it worked on."""
+
+    uuid: UUID
+    method: str
+    request_id: str | None
+    begun: datetime
+    ended: datetime
 
 
 @dataclass(slots=True)
@@ -63,6 +78,7 @@ class Instances:
         self._mailboxes: dict[UUID, Mailbox] = {}
         self._owners: set[asyncio.Task[None]] = set()
         self._jobs: dict[UUID, tuple[UUID, Job]] = {}
+        self._past: deque[Past] = deque(maxlen=REMEMBERED)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -88,6 +104,19 @@ class Instances:
             return ()
         running = (mailbox.running,) if mailbox.running else ()
         return (*running, *mailbox.waiting)
+
+    def at_work(self, uuid: UUID, moment: datetime) -> Job | Past | None:
+        """Which job was at work on an instance then; what is heard of it may be heard after its end. A resumed
+        one was at work before this run of the agent too."""
+        for job in self.under_way(uuid):
+            if job.resumed or (job.begun is not None and job.begun <= moment):
+                return job
+        for past in reversed(self._past):
+            if past.ended < moment:
+                return None
+            if past.uuid == uuid and past.begun <= moment:
+                return past
+        return None
 
     async def cancel(self, operation_id: UUID, reason: str) -> bool:
         """Cancel a job and wait for its end; False when it isn't here."""
@@ -150,11 +179,13 @@ class Instances:
 
     @staticmethod
     async def _work(job: Job) -> None:
-        job.begun = True
+        job.begun = datetime.now(UTC)
         await job.run(job)
 
     def _end(self, job: Job) -> None:
-        self._jobs.pop(job.operation_id, None)
+        uuid, _ = self._jobs.pop(job.operation_id)
+        if job.begun is not None:
+            self._past.append(Past(uuid, job.method, job.request_id, job.begun, datetime.now(UTC)))
         job.ended.set()
 
     def _cancel_all(self, mailbox: Mailbox, reason: str) -> None:
@@ -171,5 +202,5 @@ class Instances:
             return
         job.cancelled = reason
         # A task that is cancelled before its first step never runs: nobody would tell what became of the job.
-        if job.begun:
+        if job.begun is not None:
             mailbox.work.cancel()

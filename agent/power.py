@@ -62,16 +62,16 @@ class Guests(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The operation that is under way on an instance."""
+    """The operation that was under way on an instance."""
 
     method: str
     request_id: str | None
 
 
 class PowerStates:
-    """One reader of the hypervisor's observations; `cause` tells what is under way on an instance."""
+    """One reader of the hypervisor's observations; `cause` tells what was under way on an instance at a time."""
 
-    def __init__(self, ledger: Ledger, cause: Callable[[UUID], Cause | None], guests: Guests) -> None:
+    def __init__(self, ledger: Ledger, cause: Callable[[UUID, datetime], Cause | None], guests: Guests) -> None:
         self._ledger = ledger
         self._cause = cause
         self._guests = guests
@@ -120,22 +120,23 @@ class PowerStates:
             case Kind.GONE if seen.uuid is not None:
                 await self._forget(seen.uuid)
             case Kind.POWER if seen.uuid is not None:
-                await self._changed(seen.uuid, seen.state, seen.reason, "live")
+                await self._changed(seen.uuid, seen.state, seen.reason, seen)
                 await self._meet(seen.uuid)
 
     async def _resync(self, listing: Observation) -> None:
         self._views = {view.uuid: view for view in listing.domains}
         for view in listing.domains:
-            await self._changed(view.uuid, view.power_state, view.reason, "resync")
+            await self._changed(view.uuid, view.power_state, view.reason, listing)
         for uuid in self._states.keys() - self._views.keys():
             await self._forget(uuid)
 
-    async def _changed(self, uuid: UUID, new: PowerState, reason: str, observed: str) -> None:
+    async def _changed(self, uuid: UUID, new: PowerState, reason: str, seen: Observation) -> None:
         old = self._states.get(uuid, PowerState.NOSTATE)
         if new is old:
             return
-        cause = self._cause(uuid)
-        # An operation under way has its own generation already; what happens by itself is one more. The
+        # When it happened counts: it is often heard of after the operation's end.
+        cause = self._cause(uuid, seen.at)
+        # An operation has its own generation already; what happens by itself is one more. The
         # journal writes whichever it is into the event.
         spontaneous = cause is None
         data = {
@@ -145,7 +146,7 @@ class PowerStates:
             "new_code": CODES[new],
             "reason": reason,
             "request_id": cause.request_id if cause else None,
-            "observed": observed,
+            "observed": "resync" if seen.kind is Kind.LISTING else "live",
         }
         event = NewEvent(type="compute.instance.power_state", subject=uuid, data=data)
         told = await self._ledger.record_power(uuid, new.value, [event], bump=spontaneous)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -78,6 +78,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stopping = asyncio.Event()
+        self._recovered = asyncio.Event()
 
     def stop(self) -> None:
         self._stopping.set()
@@ -171,6 +172,7 @@ class Service:
         log.info("agent.starting", host=self._settings.host, driver=self._settings.hypervisor.driver)
         await self._tell_host("started")
         recovered = await self.operations.recover()
+        self._recovered.set()
         if recovered:
             log.info("agent.recovering", operations=recovered)
         consuming = self.consumer.start()
@@ -233,9 +235,9 @@ class Service:
             # A full disk keeps changes out; the guests can still be looked at, and the agent stopped.
             log.warning("host_event.untold", event_type=what, error=error.message)
 
-    def _cause(self, uuid: UUID) -> Cause | None:
-        jobs = self.instances.under_way(uuid)
-        return Cause(jobs[0].method, jobs[0].request_id) if jobs else None
+    def _cause(self, uuid: UUID, moment: datetime) -> Cause | None:
+        job = self.instances.at_work(uuid, moment)
+        return Cause(job.method, job.request_id) if job else None
 
     def _tell_progress(self, record: OperationRecord, what: str, fraction: float) -> None:
         data = {
@@ -249,6 +251,8 @@ class Service:
 
     async def _follow_power(self) -> None:
         await self.power.load()
+        # What changed while the agent was away may be the work of what is resumed.
+        await self._recovered.wait()
         await self.power.follow(self.hypervisor.observations())
 
     async def _report(self) -> None:

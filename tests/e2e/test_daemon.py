@@ -191,3 +191,26 @@ def test_wrong_settings_are_refused_by_name() -> None:
     )
     assert done.returncode == 2
     assert "COMPUTE_AGENT_AMQP__URL" in done.stderr
+
+
+POWER = "compute.instance.power_state"
+
+
+async def test_what_operations_do_to_the_power_state_is_told_as_theirs(
+    fake_agent: Daemon, client: PlainClient
+) -> None:
+    asked = [instance(name=f"vm{n}") for n in range(10)]
+
+    async def life(args: dict[str, Any]) -> None:
+        await client.call("spawn", args)
+        for method in ("pause", "unpause", "suspend", "resume"):
+            await client.call(method, uuid_of(args))
+        stopped = await client.call("stop", {**uuid_of(args), "graceful": False})
+        # Nobody but these changed it: the answer's generation holds for the next.
+        await client.call("start", {**uuid_of(args), "if_generation": stopped["generation"]})
+
+    await asyncio.gather(*map(life, asked))
+    async with asyncio.timeout(30):
+        while len(told := [e["data"] for e in client.events if e["type"] == POWER]) < 7 * len(asked):
+            await asyncio.sleep(0.05)
+    assert all(data["request_id"] is not None for data in told)

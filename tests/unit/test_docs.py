@@ -148,7 +148,7 @@ async def test_power_states_are_told_as_the_list_of_events_says(inside: Inside) 
             if any(type_ == "compute.instance.power_state" for type_, _ in await inside.events()):
                 return
 
-    power = PowerStates(inside.journal, lambda _: None, inside.hypervisor.domains)
+    power = PowerStates(inside.journal, lambda *_: None, inside.hypervisor.domains)
     asked = spec()
     await inside.do("spawn", Spawn(instance_uuid=asked.uuid, spec=asked))
     await seen()

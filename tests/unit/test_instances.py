@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
@@ -183,3 +184,30 @@ async def test_a_job_that_is_ending_is_not_cancelled_any_more() -> None:
     assert await cancelling
     assert log == ["ended"]
     assert job.cancelled is None
+
+
+async def test_who_was_at_work_is_known_after_the_end_too(work: Work) -> None:
+    instances, before = Instances(max_waiting=1), datetime.now(UTC)
+    job = work.job("runs", waits=True)
+    instances.submit(A, job)
+    await work.began["runs"].wait()
+    meanwhile = datetime.now(UTC)
+    assert instances.at_work(A, before) is None
+    assert instances.at_work(A, meanwhile) is job
+    assert instances.at_work(B, meanwhile) is None
+    work.gates["runs"].set()
+    await instances.wait_until_idle()
+    past = instances.at_work(A, meanwhile)
+    assert past is not None
+    assert past.method == "runs"
+    assert instances.at_work(A, before) is None
+    assert instances.at_work(A, datetime.now(UTC)) is None
+
+
+async def test_a_resumed_job_was_at_work_before_its_turn(work: Work) -> None:
+    instances, before = Instances(max_waiting=1), datetime.now(UTC)
+    job = work.job("runs")
+    job.resumed = True
+    instances.submit(A, job)
+    assert instances.at_work(A, before) is job
+    await instances.wait_until_idle()

@@ -73,7 +73,7 @@ async def told(journal: Journal) -> list[tuple[str, str, str]]:
 
 async def test_a_change_is_told_once_with_old_new_and_reason(journal: Journal) -> None:
     uuid = uuid4()
-    states = PowerStates(journal, lambda _: None, GUESTS)
+    states = PowerStates(journal, lambda *_: None, GUESTS)
     await follow(states, listing(), power(uuid, PowerState.RUNNING, "booted"), power(uuid, PowerState.RUNNING))
     [event] = await journal.events_from(1, 10)
     assert event.type == "compute.instance.power_state"
@@ -84,9 +84,9 @@ async def test_a_change_is_told_once_with_old_new_and_reason(journal: Journal) -
 
 async def test_what_changed_while_the_agent_was_away_is_told_as_found_later(journal: Journal) -> None:
     uuid = uuid4()
-    before = PowerStates(journal, lambda _: None, GUESTS)
+    before = PowerStates(journal, lambda *_: None, GUESTS)
     await follow(before, listing(), power(uuid, PowerState.RUNNING))
-    after = PowerStates(journal, lambda _: None, GUESTS)
+    after = PowerStates(journal, lambda *_: None, GUESTS)
     await after.load()
     await follow(after, listing(view(uuid, PowerState.CRASHED)))
     assert (await told(journal))[-1] == ("running", "crashed", "resync")
@@ -94,8 +94,8 @@ async def test_what_changed_while_the_agent_was_away_is_told_as_found_later(jour
 
 async def test_what_did_not_change_while_the_agent_was_away_is_not_told_again(journal: Journal) -> None:
     uuid = uuid4()
-    await follow(PowerStates(journal, lambda _: None, GUESTS), listing(), power(uuid, PowerState.RUNNING))
-    after = PowerStates(journal, lambda _: None, GUESTS)
+    await follow(PowerStates(journal, lambda *_: None, GUESTS), listing(), power(uuid, PowerState.RUNNING))
+    after = PowerStates(journal, lambda *_: None, GUESTS)
     await after.load()
     await follow(after, listing(view(uuid, PowerState.RUNNING)))
     assert len(await told(journal)) == 1
@@ -104,7 +104,7 @@ async def test_what_did_not_change_while_the_agent_was_away_is_not_told_again(jo
 async def test_a_spontaneous_change_is_a_generation_of_its_own(journal: Journal) -> None:
     uuid = uuid4()
     await journal.bump(uuid)
-    await follow(PowerStates(journal, lambda _: None, GUESTS), listing(), power(uuid, PowerState.RUNNING))
+    await follow(PowerStates(journal, lambda *_: None, GUESTS), listing(), power(uuid, PowerState.RUNNING))
     assert await journal.generation(uuid) == 2
     assert GUESTS.stamped[uuid] == 2
     [event] = await journal.events_from(1, 10)
@@ -114,7 +114,7 @@ async def test_a_spontaneous_change_is_a_generation_of_its_own(journal: Journal)
 async def test_a_change_by_an_operation_names_its_request_and_has_its_generation(journal: Journal) -> None:
     uuid = uuid4()
     await journal.bump(uuid)
-    states = PowerStates(journal, lambda _: Cause("start", "req-7"), GUESTS)
+    states = PowerStates(journal, lambda *_: Cause("start", "req-7"), GUESTS)
     await follow(states, listing(), power(uuid, PowerState.RUNNING))
     [event] = await journal.events_from(1, 10)
     assert (event.data["request_id"], event.data["generation"]) == ("req-7", 1)
@@ -123,7 +123,7 @@ async def test_a_change_by_an_operation_names_its_request_and_has_its_generation
 
 async def test_a_domain_that_is_gone_is_forgotten_so_that_its_uuid_begins_anew(journal: Journal) -> None:
     uuid = uuid4()
-    states = PowerStates(journal, lambda _: None, GUESTS)
+    states = PowerStates(journal, lambda *_: None, GUESTS)
     gone = Observation(Kind.GONE, NOW, uuid=uuid)
     await follow(states, listing(), power(uuid, PowerState.SHUTDOWN), gone, power(uuid, PowerState.RUNNING))
     assert (await told(journal))[-1] == ("nostate", "running", "live")
@@ -132,7 +132,7 @@ async def test_a_domain_that_is_gone_is_forgotten_so_that_its_uuid_begins_anew(j
 
 async def test_while_the_hypervisor_is_lost_the_last_state_stays_readable(journal: Journal) -> None:
     uuid = uuid4()
-    states = PowerStates(journal, lambda _: None, GUESTS)
+    states = PowerStates(journal, lambda *_: None, GUESTS)
     await follow(states, listing(view(uuid, PowerState.RUNNING)), Observation(Kind.LOST, NOW))
     assert not states.reachable
     assert states.last_known(uuid) is PowerState.RUNNING
@@ -163,7 +163,7 @@ class FullDisk:
 async def test_a_full_disk_holds_changes_up_and_loses_none(journal: Journal) -> None:
     uuid, other = uuid4(), uuid4()
     disk = FullDisk(journal, refusals=2)
-    states = PowerStates(disk, lambda _: None, GUESTS)
+    states = PowerStates(disk, lambda *_: None, GUESTS)
     await follow(states, listing(view(uuid, PowerState.RUNNING)), power(other, PowerState.PAUSED))
     assert disk.refusals == 0
     assert await told(journal) == [("nostate", "running", "resync"), ("nostate", "paused", "live")]
@@ -172,7 +172,7 @@ async def test_a_full_disk_holds_changes_up_and_loses_none(journal: Journal) -> 
 async def test_a_full_disk_does_not_keep_a_gone_guest_alive(journal: Journal) -> None:
     uuid = uuid4()
     disk = FullDisk(journal, refusals=0)
-    states = PowerStates(disk, lambda _: None, GUESTS)
+    states = PowerStates(disk, lambda *_: None, GUESTS)
     await follow(states, listing(view(uuid, PowerState.RUNNING)))
     disk.refusals = 1
     await follow(states, Observation(Kind.GONE, NOW, uuid=uuid))
@@ -181,7 +181,7 @@ async def test_a_full_disk_does_not_keep_a_gone_guest_alive(journal: Journal) ->
 
 async def test_what_was_recorded_is_waited_for_at_the_start(journal: Journal) -> None:
     uuid = uuid4()
-    await follow(PowerStates(journal, lambda _: None, GUESTS), listing(view(uuid, PowerState.PAUSED)))
-    states = PowerStates(FullDisk(journal, refusals=1), lambda _: None, GUESTS)
+    await follow(PowerStates(journal, lambda *_: None, GUESTS), listing(view(uuid, PowerState.PAUSED)))
+    states = PowerStates(FullDisk(journal, refusals=1), lambda *_: None, GUESTS)
     await states.load()
     assert states.last_known(uuid) is PowerState.PAUSED

@@ -58,7 +58,7 @@ class Desk:
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     agent = await Agent.open(tmp_path)
-    power = PowerStates(agent.journal, lambda _: None, agent.hypervisor.domains)
+    power = PowerStates(agent.journal, lambda *_: None, agent.hypervisor.domains)
     inside = Inside(
         host="h1",
         version="1",
