@@ -67,8 +67,16 @@ def power(connection: Connection, uuid: UUID) -> Power:
 def get(connection: Connection, uuid: UUID) -> DomainView:
     """Raises NotFound."""
     if (domain := find(connection, uuid)) is not None and (seen := view(domain)) is not None:
-        return seen
+        return seen.model_copy(update={"returning": _returning(domain, seen)})
     raise NotFound(f"instance {uuid} isn't on this host")
+
+
+def _returning(domain: Domain, seen: DomainView) -> frozenset[str]:
+    with tolerating(Code.NO_DOMAIN):
+        if domain.isPersistent() and seen.power_state in (PowerState.RUNNING, PowerState.PAUSED):
+            has = {disk.id for disk in seen.disks} | {nic.port_id for nic in seen.interfaces}
+            return readback.device_ids(domain.XMLDesc(Xml.INACTIVE)) - has
+    return frozenset()
 
 
 def all_of_ours(connection: Connection) -> tuple[DomainView, ...]:

@@ -76,6 +76,9 @@ class DomainView(Frozen):
     interfaces: tuple[InterfaceView, ...] = ()
     vnc_port: int | None = None
     console_path: str | None = None  # pty or unix socket of the first serial port, while it runs
+    returning: frozenset[str] = frozenset()
+    """From `get` only: ids of disks and ports that the running guest hasn't and gets again at its next start,
+    as when it let go of one and the stored definition couldn't be told."""
 
 
 class Domains(Protocol):
@@ -178,7 +181,7 @@ class Disks(Protocol):
         drive. Pure."""
         ...
 
-    def check(self, spec: InstanceSpec) -> None:
+    async def check(self, spec: InstanceSpec) -> None:
         """Raises InvalidRequest for a path outside the allowed directories or a source that isn't there."""
         ...
 

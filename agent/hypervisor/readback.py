@@ -104,6 +104,11 @@ def interfaces(text: str) -> tuple[InterfaceView, ...]:
     return tuple(_interface_view(nic, port_id) for nic, port_id in seen if port_id)
 
 
+def device_ids(text: str) -> frozenset[str]:
+    """The ids of all disks and ports that are ours. Raises BadXml."""
+    return frozenset(disk.id for disk in disks(text)) | frozenset(nic.port_id for nic in interfaces(text))
+
+
 def targets(text: str) -> frozenset[str]:
     """The target names in use, also by disks that aren't ours. Raises BadXml."""
     return frozenset(disk.target for disk in _live(text).disks)

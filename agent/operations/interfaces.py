@@ -29,7 +29,7 @@ def admit_attach(state: AttachInterface, view: DomainView | None) -> Decision:
 
 def admit_detach(state: DetachInterface, view: DomainView | None) -> Decision:
     decision = admit(Verb.DETACH, view.power_state if view else None)
-    if isinstance(decision, Accept) and view is not None and state.port_id not in ports(view):
+    if isinstance(decision, Accept) and view is not None and state.port_id not in ports(view) | view.returning:
         return AlreadySo()
     return decision
 

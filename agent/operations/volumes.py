@@ -37,7 +37,7 @@ def admit_detach(state: DetachVolume, view: DomainView | None) -> Decision:
     if isinstance(decision, Accept) and view is not None:
         there = {disk.id: disk for disk in view.disks}.get(state.volume_id)
         if there is None:
-            return AlreadySo()
+            return Accept() if state.volume_id in view.returning else AlreadySo()
         if not there.removable:
             return Deny(f"{there.id} is a disk of the instance, not a volume; it goes with the instance")
     return decision

@@ -26,7 +26,12 @@ def domain_view(domain: Domain) -> DomainView:
         disks=tuple(disk_view(d) for d in (shown or domain).disks),
         interfaces=tuple(interface_view(i, shown) for i in (shown or domain).interfaces),
         vnc_port=shown.vnc_port if shown else None,
+        returning=_ids(domain) - _ids(shown) if shown and domain.persistent else frozenset(),
     )
+
+
+def _ids(having: Domain | Live) -> frozenset[str]:
+    return frozenset(d.id for d in having.disks) | frozenset(i.port_id for i in having.interfaces)
 
 
 def disk_view(disk: PluggedDisk) -> DiskView:
