@@ -30,7 +30,7 @@ def admit(state: Spawn, view: DomainView | None) -> Decision:
 
 async def check(env: Env, state: Spawn) -> Spawn:
     """Everything that can be refused before anything is made."""
-    env.hypervisor.disks.check(state.spec)
+    await env.hypervisor.disks.check(state.spec)
     for interface in state.spec.interfaces:
         await env.hypervisor.nics.check(interface)
     return state

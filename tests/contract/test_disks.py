@@ -201,7 +201,7 @@ async def test_a_source_that_isnt_there_is_refused_before_anything_is_made(world
     image = ImageSource(url=(world.image_dir / "absent.qcow2").as_uri(), format=DiskFormat.QCOW2)
     spec = world.spec().model_copy(update={"disks": (ImageDisk(id="root", image=image),)})
     with pytest.raises(InvalidRequest, match=r"image\.url"):
-        disks(world).check(spec)
+        await disks(world).check(spec)
 
 
 async def test_a_source_outside_the_allowed_directories_is_refused(world: World) -> None:
@@ -213,10 +213,10 @@ async def test_a_source_outside_the_allowed_directories_is_refused(world: World)
         image = ImageSource(url=f"file://{path}", format=DiskFormat.QCOW2)
         spec = world.spec().model_copy(update={"disks": (ImageDisk(id="root", image=image),)})
         with pytest.raises(InvalidRequest, match=r"image\.url"):
-            disks(world).check(spec)
+            await disks(world).check(spec)
         with pytest.raises(InvalidRequest, match=r"image\.url"):
             await disks(world).fetch(image, silent)
 
 
 async def test_a_spec_whose_sources_are_there_passes(world: World) -> None:
-    disks(world).check(with_every_kind(world))
+    await disks(world).check(with_every_kind(world))

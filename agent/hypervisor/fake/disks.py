@@ -55,7 +55,8 @@ class FakeDisks:
     def layout(self, spec: InstanceSpec) -> tuple[PluggedDisk, ...]:
         return layout.layout(spec, self.instances, direct_io=False)
 
-    def check(self, spec: InstanceSpec) -> None:
+    @gated
+    async def check(self, spec: InstanceSpec) -> None:
         spec_check.check(spec, self._allowed)
 
     @gated

@@ -18,7 +18,7 @@ answer is lost. A fault waits (`slow`, then `hang` until its line is taken out),
 or raises (`error`, a code of `agent.errors`), in this order. Waiting past the deadline is TimedOut,
 as with the real driver.
 
-What isn't awaited (`render`, `layout`, `check`, `describe` of volumes) doesn't pass the gate.
+What isn't awaited (`render`, `layout`, `describe` of volumes) doesn't pass the gate.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ import structlog
 from agent.errors import AgentError, InvalidRequest
 from agent.hypervisor.ports import Progress
 from agent.hypervisor.storage import config_drive, durable, layout, qemu_img, spec_check
-from agent.hypervisor.storage.blocking import in_thread
+from agent.hypervisor.storage.blocking import in_thread, look
 from agent.hypervisor.storage.capacity import MIB, direct_io_works_in, require_room
 from agent.hypervisor.storage.download import Web
 from agent.hypervisor.storage.faults import faults_as_errors
@@ -110,8 +110,8 @@ class LocalDisks:
     def layout(self, spec: InstanceSpec) -> tuple[PluggedDisk, ...]:
         return layout.layout(spec, self.instances_dir, self._direct_io)
 
-    def check(self, spec: InstanceSpec) -> None:
-        spec_check.check(spec, self._allowed)
+    async def check(self, spec: InstanceSpec) -> None:
+        await look(lambda: spec_check.check(spec, self._allowed), "looking at the images")
 
     async def fetch(self, image: ImageSource, progress: Progress) -> None:
         async with self._images.use(image, progress):

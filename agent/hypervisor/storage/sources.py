@@ -16,7 +16,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from agent.errors import InvalidRequest, NotFound, Unavailable
-from agent.hypervisor.storage.blocking import in_thread
+from agent.hypervisor.storage.blocking import in_thread, look
 from agent.hypervisor.storage.paths import AllowedPaths
 
 CHUNK = 1024 * 1024
@@ -84,8 +84,8 @@ class LocalFile:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Stream]:
-        path = await in_thread(self._path)
-        file = await in_thread(_opened, path)
+        path = await look(self._path, "looking at the image")
+        file = await look(lambda: _opened(path), "opening the image")
         try:
             status = os.fstat(file.fileno())
             self._must_be_regular(status.st_mode)

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from agent.deadline import remaining
 from agent.errors import InvalidRequest, NotFound, Unavailable
-from agent.hypervisor.storage.blocking import in_thread
+from agent.hypervisor.storage.blocking import look
 from agent.hypervisor.storage.capacity import direct_io_works
 from agent.hypervisor.storage.faults import faults_as_errors
 from agent.hypervisor.storage.inspection import inspect
@@ -44,6 +44,7 @@ Cache = Literal["none", "writeback"]
 Found = tuple[Backing, Cache]
 
 DATA = "connection_info.data"
+LOOKING = "looking at the volume"
 GREETING = b"NBDMAGIC"  # first bytes of every NBD server, https://github.com/NetworkBlockDevice/nbd
 NBD_TIMEOUT_S = 5.0
 
@@ -73,29 +74,38 @@ class HostVolumes:
 
     async def _find_device(self, target: LocalVolume) -> Found:
         field = f"{DATA}.device_path"
-        path = await in_thread(self._allowed.resolve, target.device_path, field)
-        if not stat.S_ISBLK(await in_thread(_mode, path)):
+        path, mode = await self._look_at(target.device_path, field)
+        if not stat.S_ISBLK(mode):
             raise InvalidRequest.field(field, "not a block device", "name a block device")
         return BlockBacking(path=_lasting_name(target.device_path, path)), "none"
 
     async def _find_file(self, target: FileVolume) -> Found:
         field = f"{DATA}.path"
-        path = await in_thread(self._allowed.resolve, target.path, field)
-        if not stat.S_ISREG(await in_thread(_mode, path)):
+        path, mode = await self._look_at(target.path, field)
+        if not stat.S_ISREG(mode):
             raise InvalidRequest.field(field, "not a regular file", "name a file")
         # A raw volume holds whatever its guest wrote, any header too: it is never looked into.
         if target.format is DiskFormat.QCOW2:
-            await in_thread(inspect, path, target.format, f"{DATA}.format")
-        direct = await in_thread(direct_io_works, path)
+            await look(lambda: inspect(path, target.format, f"{DATA}.format"), LOOKING)
+        direct = await look(lambda: direct_io_works(path), LOOKING)
         return FileBacking(path=path, format=target.format), "none" if direct else "writeback"
 
     async def _find_server(self, target: NbdVolume) -> Found:
         _check_address(target)
-        if target.socket is not None:
-            socket = await in_thread(self._allowed.resolve, target.socket, f"{DATA}.socket")
+        if (given := target.socket) is not None:
+            socket = await look(lambda: self._allowed.resolve(given, f"{DATA}.socket"), LOOKING)
             target = target.model_copy(update={"socket": socket})
         await self._greet(target)
         return _backing(target), "writeback"
+
+    async def _look_at(self, given: Path, field: str) -> tuple[Path, int]:
+        """Where a path leads, and the mode of what is there."""
+
+        def seen() -> tuple[Path, int]:
+            path = self._allowed.resolve(given, field)
+            return path, _mode(path)
+
+        return await look(seen, LOOKING)
 
     async def _greet(self, target: NbdVolume) -> None:
         seconds = remaining(self._nbd_timeout_s)
