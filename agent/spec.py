@@ -131,7 +131,10 @@ class VolumeConnection(Frozen):
 
 
 class VolumeDisk(Disk):
+    """`device`: the name it is asked to have in libvirt (`vdb`, `/dev/vdb`); a hint."""
+
     kind: Literal["volume"] = "volume"
+    device: str | None = None
     connection: VolumeConnection
 
 

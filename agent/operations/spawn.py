@@ -77,6 +77,7 @@ def as_asked(spec: InstanceSpec, disk: VolumeDisk, plugged: PluggedDisk) -> Plug
         "boot_index": boot_indexes(spec.disks).get(disk.id),
         "cache": disk.cache or plugged.cache,
         "serial": disk.serial or plugged.serial,
+        "target": disk.device,
     }
     return plugged.model_copy(update=look)
 

@@ -16,6 +16,7 @@ class AttachVolume(State):
     connection: VolumeConnection
     bus: DiskBus = DiskBus.VIRTIO
     boot_index: int | None = None
+    device: str | None = None
     disk: PluggedDisk | None = None
 
 
@@ -45,7 +46,8 @@ def admit_detach(state: DetachVolume, view: DomainView | None) -> Decision:
 
 async def connect(env: Env, state: AttachVolume) -> AttachVolume:
     plugged = await env.hypervisor.volumes.connect(state.connection)
-    disk = plugged.model_copy(update={"bus": state.bus, "boot_index": state.boot_index})
+    look = {"bus": state.bus, "boot_index": state.boot_index, "target": state.device}
+    disk = plugged.model_copy(update=look)
     return state.model_copy(update={"disk": disk})
 
 

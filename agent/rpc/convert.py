@@ -97,7 +97,7 @@ def disk(asked: wire.Disk, index: int) -> AnyDisk:
             return SwapDisk(**look, size_mb=asked.size_mb)
         case wire.VolumeDisk():
             connected = connection(asked.connection_info, f"{path}.connection_info")
-            return VolumeDisk(**{**look, "id": connected.volume_id}, connection=connected)
+            return VolumeDisk(**{**look, "id": connected.volume_id}, connection=connected, device=asked.device)
 
 
 def _local(data: wire.VolumeData, path: str) -> VolumeTarget:
@@ -224,21 +224,23 @@ def _power(asked: Any) -> Power:
 
 
 def _attach_volume(asked: params.AttachVolume) -> AttachVolume:
+    connected = connection(asked.connection_info, "connection_info")
+    limits.check_connection(connected)
     return AttachVolume(
         instance_uuid=asked.instance_uuid,
-        connection=connection(asked.connection_info, "connection_info"),
+        connection=connected,
         bus=DiskBus(asked.bus),
         boot_index=asked.boot_index,
+        device=asked.device,
     )
 
 
 def _attach_interface(asked: params.AttachInterface) -> AttachInterface:
     # Without a port id the request has no name of its own; one is made from what it asks for.
     default = hashlib.sha256(asked.vif.model_dump_json().encode()).hexdigest()[:12]
-    return AttachInterface(
-        instance_uuid=asked.instance_uuid,
-        interface=interface(asked.vif, asked.instance_uuid, default, "vif"),
-    )
+    plugged = interface(asked.vif, asked.instance_uuid, default, "vif")
+    limits.check_interface(plugged)
+    return AttachInterface(instance_uuid=asked.instance_uuid, interface=plugged)
 
 
 STATES: dict[str, Callable[[Any], Frozen]] = {

@@ -204,11 +204,13 @@ def _volumes() -> tuple[Guest, HostFacts]:
         "vol-disk": BlockBacking(path=Path("/dev/disk/by-id/wwn-6")),
     }
     boot = {"vol-local": 1, "vol-tcp": 0, "vol-file": -1}
+    device = {"vol-disk": "/dev/vdk"}
     readonly = "vol-unix"
     disks = tuple(
         VolumeDisk(
             id=name,
             boot_index=boot.get(name),
+            device=device.get(name),
             connection=VolumeConnection(
                 volume_id=name,
                 target=target,
@@ -225,6 +227,7 @@ def _volumes() -> tuple[Guest, HostFacts]:
             bus=DiskBus.VIRTIO,
             backing=backing,
             boot_index=boot.get(name),
+            target=device.get(name),
             readonly=name == readonly,
             removable=True,
         )

@@ -18,6 +18,7 @@ from agent.rpc.schema.base import UUID, DeviceName, Identifier, MacAddress, Mess
 Bus = Literal["virtio", "scsi", "sata", "ide"]
 Path = Annotated[str, StringConstraints(pattern=r"^/[^\x00-\x1f\x7f]*$", max_length=1024)]
 Checksum = Annotated[str, StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")]
+Device = Annotated[str, StringConstraints(pattern=r"^(/dev/)?[vsh]d[a-z]{1,2}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^(/|file:///|https?://)[^\x00-\x20\x7f]+$", max_length=2048)]
 
 
@@ -95,9 +96,10 @@ class VolumeData(Message):
     """Used when `serial` isn't given."""
     access_mode: Literal["rw", "ro"] = "rw"
     """`ro`: the guest can't write to it."""
-    auth_method: str | None = None
     auth_username: str | None = None
+    """For kinds of volumes that log in; none of these does so far."""
     auth_password: Secret | None = None
+    """Its password."""
     device_path: Path | None = None
     """For `local`: a block device of the host."""
     path: Path | None = None
@@ -133,8 +135,8 @@ class VolumeDisk(DiskBase):
 
     kind: Literal["volume"]
     connection_info: ConnectionInfo
-    device: Annotated[str, StringConstraints(pattern=r"^(vd|sd|hd)[a-z]{1,2}$")] | None = None
-    """Accepted as nova sends it; the guest decides for itself."""
+    device: Device | None = None
+    """What libvirt shall call it, where that name is free and of its bus; the guest decides for itself."""
 
 
 Disk = Annotated[ImageDisk | BlankDisk | EphemeralDisk | SwapDisk | VolumeDisk, Field(discriminator="kind")]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from agent.rpc.schema.base import UUID, Identifier, InstanceParams, Params, Read
-from agent.rpc.schema.instance import Bus, ConnectionInfo, Instance, Interface
+from agent.rpc.schema.instance import Bus, ConnectionInfo, Device, Instance, Interface
 
 
 class Spawn(Params):
@@ -28,8 +28,8 @@ class AttachVolume(InstanceParams):
 
     connection_info: ConnectionInfo
     """cinder's description of the volume."""
-    device: str | None = Field(default=None, max_length=32)
-    """Accepted as nova sends it; the guest decides for itself."""
+    device: Device | None = None
+    """What libvirt shall call it, where that name is free and of its bus; the guest decides for itself."""
     bus: Bus = "virtio"
     """How the guest sees it."""
     boot_index: int | None = Field(default=None, ge=1, le=64)

@@ -204,7 +204,6 @@ class Planned(Result):
     """The domain, for a spawn."""
     problems: tuple[str, ...] = ()
     """What this host lacks for it now: an image or a bridge that isn't there."""
-    """The domain, for a spawn."""
 
 
 class Error(Result):

@@ -23,6 +23,7 @@ NAMED: dict[str, tuple[Any, str]] = {
     "device name": (base.DeviceName, "letters, digits, `.`, `_`, `-`; at most 15, as Linux has it"),
     "MAC address": (base.MacAddress, "six hex pairs with colons, of one card and not of a group"),
     "path": (instance.Path, "an absolute path of at most 1024 characters"),
+    "drive name": (instance.Device, "such as `vdb`, `sda` or `/dev/hdc`"),
     "URL": (instance.Url, "`http://`, `https://`, `file:///` or an absolute path"),
     "checksum": (instance.Checksum, "`sha256:` or `sha512:` and the digest in hex"),
 }
