@@ -124,15 +124,18 @@ class Instances:
         if found is None:
             return False
         uuid, job = found
-        mailbox = self._mailboxes[uuid]
+        # Gone, when another caller has withdrawn the job and its end is still being written.
+        mailbox = self._mailboxes.get(uuid, Mailbox())
         if job is mailbox.running:
             self._cancel_running(mailbox, reason)
         elif job in mailbox.waiting:
             job.cancelled = job.cancelled or reason
             if not job.resumed:
                 mailbox.waiting.remove(job)
-                await job.run(job)
-                self._end(job)
+                try:
+                    await job.run(job)
+                finally:
+                    self._end(job)
         await job.ended.wait()
         return True
 

@@ -32,17 +32,6 @@ from agent.spec import PowerState
 
 log = structlog.get_logger(__name__)
 
-CODES = {
-    PowerState.NOSTATE: 0,
-    PowerState.RUNNING: 1,
-    PowerState.PAUSED: 3,
-    PowerState.SHUTDOWN: 4,
-    PowerState.CRASHED: 6,
-    PowerState.SUSPENDED: 7,
-    PowerState.UNKNOWN: -1,
-}
-"""nova's numbers; `unknown` is ours."""
-
 
 class Ledger(Protocol):
     """The journal's part in this."""
@@ -142,8 +131,8 @@ class PowerStates:
         data = {
             "old": old.value,
             "new": new.value,
-            "old_code": CODES[old],
-            "new_code": CODES[new],
+            "old_code": old.code,
+            "new_code": new.code,
             "reason": reason,
             "request_id": cause.request_id if cause else None,
             "observed": "resync" if seen.kind is Kind.LISTING else "live",

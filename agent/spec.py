@@ -25,7 +25,7 @@ class Frozen(BaseModel):
 
 
 class PowerState(enum.StrEnum):
-    """nova's words; its numbers are in `rpc.schema`."""
+    """nova's words; `code` is its number."""
 
     NOSTATE = "nostate"
     RUNNING = "running"
@@ -34,6 +34,22 @@ class PowerState(enum.StrEnum):
     CRASHED = "crashed"
     SUSPENDED = "suspended"
     UNKNOWN = "unknown"
+
+    @property
+    def code(self) -> int:
+        """nova's number; `unknown` is ours."""
+        return _CODES[self]
+
+
+_CODES = {
+    PowerState.NOSTATE: 0,
+    PowerState.RUNNING: 1,
+    PowerState.PAUSED: 3,
+    PowerState.SHUTDOWN: 4,
+    PowerState.CRASHED: 6,
+    PowerState.SUSPENDED: 7,
+    PowerState.UNKNOWN: -1,
+}
 
 
 class DiskBus(enum.StrEnum):

@@ -136,9 +136,11 @@ class Operations:
     async def stop(self) -> None:
         """Stop all work where it stands; the journal has how far it is."""
         self._stopping = True
-        for task in tuple(self._controlling):
+        controlling = tuple(self._controlling)
+        for task in controlling:
             task.cancel()
         await self._instances.stop()
+        await asyncio.gather(*controlling, return_exceptions=True)
 
     async def _submit(self, record: OperationRecord, *, undo: bool = False, bounded: bool = True) -> Job | None:
         self._count(+1)

@@ -41,7 +41,7 @@ from agent.rpc.schema import VERSION, Method
 from agent.rpc.schema.base import Message, Params
 from agent.rpc.schema.envelope import DEADLINE, PLACEHOLDER, REPLY_EXCHANGE, Reply
 from agent.rpc.schema.events import CloudEvent
-from agent.rpc.schema.params import Spawn
+from agent.rpc.schema.params import SPAWN_NOT_AFTER, Spawn
 from agent.rpc.schema.results import Error, Result
 from agent.rpc.subscription import Subscription
 from agent.rpc.tasks import Lost, end, started
@@ -49,9 +49,6 @@ from agent.rpc.validation import validate
 from agent.settings import Amqp
 
 log = logging.getLogger(__name__)
-
-SPAWN_NOT_AFTER = timedelta(minutes=10)
-"""A spawn that isn't begun by then never is, and one that is interrupted after it is undone."""
 
 REPLIES_EXPIRE_MS = 30 * 60 * 1000
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import structlog
 
-from agent.errors import AgentError, Conflict, InvalidRequest, Unavailable
+from agent.errors import AgentError, Conflict, InvalidRequest, TimedOut, Unavailable
 from agent.hypervisor.ports import DomainView, Hypervisor
 from agent.instances import Instances
 from agent.journal import Journal
@@ -33,8 +33,8 @@ from agent.spec import PowerState
 
 log = structlog.get_logger(__name__)
 
-SPAWN_NOT_AFTER = timedelta(minutes=10)
-"""A spawn always ends: without `not_after` it gets this one."""
+CANT_BE_ASKED = (Unavailable, TimedOut)
+"""What a hypervisor that is away, or hangs, makes of a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Handlers:
         # A deadline that has passed is refused at the operation's turn, not here: this may be a repeat of a
         # request that was done in time, and then it gets that answer.
         if method == "spawn":
-            not_after = not_after or datetime.now(UTC) + SPAWN_NOT_AFTER
+            not_after = not_after or datetime.now(UTC) + params.SPAWN_NOT_AFTER
         state = convert.STATES[method](asked)
         saga = TABLE[method].saga if method in TABLE else CONTROL[method]
         args = asked.model_dump_json(exclude={"idempotency_key", "not_after"}, context={"reveal": True})
@@ -146,7 +146,7 @@ class Handlers:
         generation = await self._in.journal.generation(uuid)
         try:
             shown = self._show(await self._in.hypervisor.domains.get(uuid), generation)
-        except Unavailable:
+        except CANT_BE_ASKED:
             stale = self._in.power.last_view(uuid)
             if stale is None:
                 raise
@@ -157,7 +157,7 @@ class Handlers:
         known = await self._in.journal.generations()
         try:
             listed, stale = await self._in.hypervisor.domains.list(), False
-        except Unavailable:
+        except CANT_BE_ASKED:
             if not self._in.power.listed:
                 raise
             listed, stale = self._in.power.last_views(), True

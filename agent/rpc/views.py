@@ -9,7 +9,6 @@ from uuid import UUID
 from agent.hypervisor.ports import DomainView
 from agent.journal.records import EventRecord, OperationRecord
 from agent.operations.runner import Doing
-from agent.power import CODES
 from agent.rpc.schema import events, results
 from agent.spec import PowerState
 
@@ -29,7 +28,7 @@ def instance(
         uuid=view.uuid,
         name=view.name,
         power_state=state.value,
-        power_state_code=CODES[state],
+        power_state_code=state.code,
         last_known=last_known.value if last_known else None,
         reason=view.reason,
         generation=max(generation, view.generation),

@@ -131,6 +131,41 @@ async def test_cancelling_returns_when_the_job_has_cleaned_up(work: Work) -> Non
     assert instances.under_way(A) == ()
 
 
+async def test_two_who_cancel_a_waiting_job_both_hear_of_its_end(work: Work) -> None:
+    instances, end = Instances(max_waiting=16), asyncio.Event()
+
+    async def run(job: Job) -> None:
+        await end.wait()  # as long as its end takes to be written
+
+    running, waiting = work.job("runs", waits=True), Job(operation_id=uuid4(), method="waits", run=run)
+    instances.submit(A, running)
+    instances.submit(A, waiting)
+    await work.began["runs"].wait()
+    first = asyncio.create_task(instances.cancel(waiting.operation_id, "no more"))
+    work.gates["runs"].set()
+    await instances.wait_until_idle()
+    second = asyncio.create_task(instances.cancel(waiting.operation_id, "no more"))
+    await asyncio.sleep(0)
+    end.set()
+    assert all(await asyncio.gather(first, second))
+
+
+async def test_a_waiting_job_whose_end_fails_is_no_riddle_for_others(work: Work) -> None:
+    instances = Instances(max_waiting=16)
+
+    async def run(job: Job) -> None:
+        raise RuntimeError("the end can't be told")
+
+    running, waiting = work.job("runs", waits=True), Job(operation_id=uuid4(), method="waits", run=run)
+    instances.submit(A, running)
+    instances.submit(A, waiting)
+    with pytest.raises(RuntimeError):
+        await instances.cancel(waiting.operation_id, "no more")
+    assert not await instances.cancel(waiting.operation_id, "no more")
+    work.gates["runs"].set()
+    await instances.wait_until_idle()
+
+
 async def test_cancelling_what_is_not_here_says_so() -> None:
     assert not await Instances(max_waiting=1).cancel(UUID(int=1), "x")
 

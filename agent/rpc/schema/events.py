@@ -6,18 +6,11 @@ from typing import Any
 
 from pydantic import AwareDatetime, Field
 
+from agent import spec
 from agent.rpc.schema.base import UUID
 from agent.rpc.schema.results import Result
 
-POWER_STATE_CODES = {
-    "nostate": 0,
-    "running": 1,
-    "paused": 3,
-    "shutdown": 4,
-    "crashed": 6,
-    "suspended": 7,
-    "unknown": -1,
-}
+POWER_STATE_CODES = {state.value: state.code for state in spec.PowerState}
 """nova's numbers for its words; `unknown` is ours."""
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import Field
 
 from agent.rpc.schema.base import UUID, Identifier, InstanceParams, Params, Read
 from agent.rpc.schema.instance import Bus, ConnectionInfo, Device, Instance, Interface
+
+SPAWN_NOT_AFTER = timedelta(minutes=10)
+"""A spawn always ends: without `not_after` client and agent give it this one, from when they see it."""
 
 
 class Spawn(Params):

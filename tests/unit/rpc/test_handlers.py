@@ -143,14 +143,17 @@ async def test_filters_leave_out_what_does_not_match(desk: Desk, filter_: dict[s
     assert (await desk.read("list_instances", **filter_)).instances == ()
 
 
-async def test_what_can_not_be_asked_is_unknown_with_the_last_state_beside_it(desk: Desk) -> None:
+@pytest.mark.parametrize("trouble", [{"error": "unavailable"}, {"error": "timed_out"}])
+async def test_what_can_not_be_asked_is_unknown_with_the_last_state_beside_it(
+    desk: Desk, trouble: dict[str, Any]
+) -> None:
     args = instance()
     await desk.do("spawn", args)
     following = asyncio.create_task(desk.power.follow(desk.agent.hypervisor.observations()))
     while desk.power.last_known(next(iter(desk.agent.world.domains()))) is None:
         await asyncio.sleep(0.01)
     following.cancel()
-    desk.agent.world.faults.add(Fault(call="domains.*", error="unavailable"))
+    desk.agent.world.faults.add(Fault(call="domains.*", **trouble))
     shown = (await desk.read("get_instance", instance_uuid=args["instance"]["uuid"])).instance
     assert (shown.power_state, shown.last_known) == ("unknown", "running")
     [listed] = (await desk.read("list_instances")).instances
