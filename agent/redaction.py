@@ -1,4 +1,4 @@
-"""The last line of defence against a secret in the log: pure, stdlib and `agent.secret` only.
+"""The last line of defence against a secret in the log. Pure.
 
 Called by `agent.logs` as the last processor before a line is written. The first line of defence is that
 secrets are typed (`Secret`, `SecretStr`) and print as stars; this one is for what slips past types: a
@@ -16,12 +16,11 @@ from typing import Any
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from agent.secret import MASK, Secret
+from agent.secret_words import ALONE, ANYWHERE, spelled
 
-_WORDS = (
-    r"(?:pass|passwd|passphrase|passcode|password|secret|token|credential|authorization|cookie|user_data"
-    r"|private_key|api_key|sealing_key|secret_key|content)s?"
-)
-_NAME = re.compile(rf"(?:^|.*[_\-. ]){_WORDS}(?:_?(?:value|text|hash))?$", re.IGNORECASE)
+# `content` is that of a file for the guest; in a parked request the schema tells it from others.
+_WORDS = rf"(?:{ALONE}|{ANYWHERE}|content)s?"
+_NAME = re.compile(rf"(?:^|.*_){_WORDS}(?:_?(?:value|text|hash))?$")
 # The password of a URL: everything to the last @ before a blank or a double quote, as a password that wasn't
 # percent-encoded may hold slashes and @ too.
 _URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@\"]*:)([^\s\"]+)(@)", re.IGNORECASE)
@@ -33,7 +32,6 @@ _PAIR = re.compile(
 )
 # pydantic writes the offending value into its message.
 _PYDANTIC = re.compile(r"input_value=.*?(?=, input_type=)", re.DOTALL)
-_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SCHEME = re.compile(r"^(?:basic|bearer)\s+\S+", re.IGNORECASE)
 _SHORTEST_KNOWN = 4
 _DEEPEST = 8
@@ -41,7 +39,7 @@ _DEEPEST = 8
 
 def names_a_secret(name: str) -> bool:
     """Whether a value under this key is hidden whatever it is."""
-    return _NAME.match(_HUMP.sub("_", name)) is not None
+    return _NAME.match(spelled(name)) is not None
 
 
 class Redactor:

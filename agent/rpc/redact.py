@@ -23,11 +23,9 @@ from pydantic_core import from_json, to_json
 from agent.rpc.schema import METHODS
 from agent.rpc.schema.envelope import PLACEHOLDER
 from agent.rpc.shape import PLAIN, Shape, child, joined, shape_of, variants_for
+from agent.secret_words import ALONE, ANYWHERE, spelled
 
-_TELLING = re.compile(
-    r"pass(word|wd|phrase|code)|passw|(^|_)pass(_|$)|secret|token|credential|private_?key|api_?key|access_?key"
-    r"|authorization|cookie|user_?data|(^|_)pwd?(_|$)"
-)
+_TELLING = re.compile(rf"{ANYWHERE}|(?:^|_)(?:{ALONE})(?:_|$)")
 _URL_LOGIN = re.compile(r"(?<=://)[^/?#\s@]*@")
 _URL_QUERY = re.compile(r"(?i)(?<=[?&])([^=&#\s]*(?:token|secret|password|sig|key|credential)[^=&#\s]*=)[^&#\s]+")
 
@@ -118,8 +116,7 @@ class _Walk:
 
 
 def _tells(key: str) -> bool:
-    # `adminPass`, `Admin-Pass` and `admin_pass` are one name.
-    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[-. ]", "_", key).lower()
+    name = spelled(key)
     return name in _secret_names() or _TELLING.search(name) is not None
 
 
