@@ -35,8 +35,12 @@ Format = Literal["auto", "json", "console"]
 
 # At debug these write whole frames, with message bodies and what is in them.
 _TALKATIVE = ("aio_pika", "aiormq", "pamqp", "aiohttp.access")
-# aio-pika writes one such line at ERROR whenever a connection drops, beside a WARNING that says so.
-_ONE_SHOT = re.compile(r"^Callback <OneShotCallback: ")
+# What the libraries write at each failed attempt and each lost connection, some with a traceback. Our own lines
+# say it once, and an outage isn't a thousand lines.
+_TOLD_BY_US = {
+    "aio_pika.tools": re.compile(r"^Callback <OneShotCallback: "),
+    "aiormq.connection": re.compile(r"^(error when creating transport|Cancelling cause reader exited)"),
+}
 # Journal priorities as in sd-daemon(3).
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
@@ -171,9 +175,8 @@ def _is_journal(out: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def _worth_writing(record: logging.LogRecord) -> bool:
-    if record.name != "aio_pika.tools" or record.levelno != logging.ERROR:
-        return True
-    return _ONE_SHOT.match(record.getMessage()) is None
+    told = _TOLD_BY_US.get(record.name)
+    return told is None or told.match(record.getMessage()) is None
 
 
 def secrets_in(url: str) -> tuple[str, ...]:

@@ -203,3 +203,18 @@ def test_on_a_terminal_a_line_is_readable_and_coloured() -> None:
 )
 def test_the_password_of_a_url_is_known_as_written_and_as_decoded(url: str, passwords: set[str]) -> None:
     assert set(logs.secrets_in(url)) == passwords
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("aio_pika.tools", "Callback <OneShotCallback: cb=x> error"),
+        ("aiormq.connection", "error when creating transport: ConnectionRefusedError()"),
+        ("aiormq.connection", "Cancelling cause reader exited abnormally"),
+    ],
+)
+def test_an_outage_is_told_by_our_lines_not_by_the_librarys(out: io.StringIO, name: str, text: str) -> None:
+    logs.configure(format="json", stream=out)
+    logging.getLogger(name).error(text)
+    logging.getLogger(name).error("something else")
+    assert [line["event"] for line in lines(out)] == ["something else"]
