@@ -197,6 +197,7 @@ def keep(plan: dict[str, Any]) -> socket.socket | None:
         listener.bind("keeper.sock")
         listener.listen()
         asked = serve(programs, listener, lifeline=plan["lifeline"])
+        signal.set_wakeup_fd(-1)  # its socket went with `serve`, and children go on dying
         programs.end()
         os.unlink("keeper.sock")
         return asked
