@@ -27,10 +27,11 @@ RUN /opt/compute-agent/bin/pip install --no-cache-dir --no-deps /src
 
 FROM debian:bookworm-slim
 ENV DEBIAN_FRONTEND=noninteractive
-# libvirt's client library and qemu-img; block-extra for images on iSCSI, NFS and RBD.
+# libvirt's client library and qemu-img; block-extra for images on iSCSI, NFS and RBD; what makes file systems on
+# ephemeral disks.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
-        ca-certificates libvirt0 python3 qemu-block-extra qemu-utils \
+        ca-certificates dosfstools e2fsprogs libvirt0 python3 qemu-block-extra qemu-utils \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --home-dir /var/lib/compute-agent --shell /usr/sbin/nologin compute-agent \
     && install -d -m 0711 -o compute-agent -g compute-agent /var/lib/compute-agent

@@ -114,8 +114,12 @@ class Service:
 
     async def _open_journal(self) -> Journal:
         state_dir: Path = self._settings.state_dir
-        key = KeyFile.load_or_create(state_dir / "journal.key")
-        limit = self._settings.journal.outbox_limit
+        given, limit = self._settings.journal.key, self._settings.journal.outbox_limit
+        key = (
+            KeyFile.load_or_create(state_dir / "journal.key")
+            if given is None
+            else KeyFile.from_bytes(given.get_secret_value().encode())
+        )
         return await Journal.open(state_dir / "journal.db", key, host=self._settings.host, outbox_limit=limit)
 
     async def _wire(self) -> None:

@@ -144,6 +144,9 @@ class Operations(Group):
 class Journal(Group):
     """What the agent remembers."""
 
+    key: SecretStr | None = None
+    """Fernet key (32 bytes in URL-safe base64) that seals the secrets of operations under way; a secret, so best
+    given as a credential. Default: `journal.key` in the state directory, made at the first start."""
     retention_s: int = Field(default=7 * 24 * 3600, ge=3600)
     """Seconds that first answers and ended operations are kept."""
     max_operations: int = Field(default=100_000, ge=100)

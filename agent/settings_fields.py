@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -53,7 +53,7 @@ class Setting:
 
     @property
     def secret(self) -> bool:
-        return self.info.annotation is SecretStr
+        return SecretStr in (self.info.annotation, *get_args(self.info.annotation))
 
     @property
     def default(self) -> Any:

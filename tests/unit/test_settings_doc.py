@@ -1,3 +1,4 @@
+import ast
 import subprocess
 import sys
 import tomllib
@@ -9,7 +10,9 @@ from agent.settings import Settings
 from agent.settings_doc import default_config, kind, reference, toml_default
 from agent.settings_fields import Group, Setting, groups, settings
 
-PAGE = Path(__file__).parents[2] / "docs/reference/settings.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/reference/settings.md"
+ABOUT_THEMSELVES = "settings"  # modules of that name only describe them
 
 
 @pytest.mark.parametrize("known", settings(), ids=lambda known: known.name)
@@ -74,3 +77,15 @@ def test_the_page_can_be_made_from_the_command_line() -> None:
 def test_the_kind_of_value_is_told_in_words(name: str, words: str) -> None:
     (known,) = (known for known in settings() if known.name == name)
     assert kind(known) == words
+
+
+def test_every_setting_is_read_by_some_code() -> None:
+    """By name: `storage.reserve_mb` counts when some module reads an attribute `reserve_mb`."""
+    code = [path for path in (ROOT / "agent").rglob("*.py") if not path.stem.startswith(ABOUT_THEMSELVES)]
+    read = {
+        node.attr
+        for path in code
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+    assert {known.name for known in settings() if known.path[-1] not in read} == set()

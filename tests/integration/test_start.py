@@ -1,0 +1,51 @@
+"""How the daemon's process begins, or says why it doesn't."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from cryptography.fernet import Fernet
+
+from tests.e2e.daemon import Daemon
+from tests.rig.broker import Broker
+
+NOBODY_THERE = {"COMPUTE_AGENT_AMQP__URL": "amqp://guest:hunter2@127.0.0.1:9/"}
+FAKE = {**NOBODY_THERE, "COMPUTE_AGENT_HYPERVISOR__DRIVER": "fake"}
+
+
+def refused(directory: Path, environment: dict[str, str], host: str = "h1") -> str:
+    """What a daemon says that doesn't begin."""
+    daemon = Daemon(directory, host, environment)
+    with pytest.raises(RuntimeError, match="ended with 1"):
+        daemon.start()
+    said = daemon.tail()
+    assert "Traceback" not in said
+    return said
+
+
+def test_a_key_that_is_none_is_refused_without_being_shown(tmp_path: Path) -> None:
+    said = refused(tmp_path, {**FAKE, "COMPUTE_AGENT_JOURNAL__KEY": "opensesame"})
+    assert "the journal's key can't be used: a key is 32 bytes in URL-safe base64" in said
+    assert "opensesame" not in said
+
+
+def test_a_key_that_is_given_is_not_written_to_the_disk(tmp_path: Path, broker: Broker) -> None:
+    key, host = Fernet.generate_key().decode(), f"h-{uuid4().hex[:8]}"
+    served = {**FAKE, "COMPUTE_AGENT_AMQP__URL": broker.url}
+    with Daemon(tmp_path, host, {**served, "COMPUTE_AGENT_JOURNAL__KEY": key}) as daemon:
+        assert not (daemon.state_dir / "journal.key").exists()
+    found = [
+        path
+        for path in tmp_path.rglob("*")
+        if path.is_file() and not path.is_socket() and key.encode() in path.read_bytes()
+    ]
+    assert found == []
+    assert "was written with another key" in refused(tmp_path, FAKE, host)
+
+
+def test_a_state_directory_that_cant_hold_disks_is_told(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "instances").write_text("in the way")
+    assert "File exists" in refused(tmp_path, NOBODY_THERE)
