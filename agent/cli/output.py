@@ -1,6 +1,7 @@
 """Printing. Results go to standard output, all else to standard error.
 
-On a terminal tables are rich's; in a pipe the same rows, in plain columns and never cut. With --json
+On a terminal tables are rich's, and no word is cut, as ids are there to be copied; in a pipe the same rows, in
+plain columns, each on one line. With --json
 standard output has JSON and nothing else: one document, or one a line for what has no end.
 """
 
@@ -58,13 +59,19 @@ class Output:
             return
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         out = sys.stderr if aside else sys.stdout
         terminal = out.isatty()
-        table = Table(*columns, title=title if terminal else None, box=None, pad_edge=False, title_justify="left")
-        for row in rows:
-            table.add_row(*(_plain("" if cell is None else str(cell)) for cell in row))
-        Console(file=out, width=None if terminal else _WIDE, markup=False, highlight=False).print(table)
+        table = Table(title=title if terminal else None, box=None, pad_edge=False, title_justify="left")
+        cells = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
+        for number, column in enumerate(columns):
+            words = " ".join([column, *(row[number] for row in cells)]).split()
+            table.add_column(column, min_width=max(map(len, words)))
+        for row in cells:
+            table.add_row(*map(Text, row))
+        console = Console(file=out, width=None if terminal else _WIDE, markup=False, highlight=False)
+        console.print(table, crop=False)
 
     def text(self, text: str) -> None:
         """A result that is text by nature."""
@@ -73,12 +80,6 @@ class Output:
     def note(self, text: str) -> None:
         """For a person; never on standard output."""
         click.echo(text, err=True)
-
-
-def _plain(text: str) -> Any:
-    from rich.text import Text
-
-    return Text(printable(text))
 
 
 def printable(text: str) -> str:
