@@ -38,7 +38,9 @@ class Ledger(Protocol):
 
     async def last_states(self) -> dict[UUID, tuple[str, datetime]]: ...
 
-    async def record_power(self, uuid: UUID, state: str | None, events: Any, *, bump: bool) -> int | None: ...
+    async def record_power(
+        self, uuid: UUID, state: str | None, events: Any, *, bump: bool, at_least: int = 0
+    ) -> int | None: ...
 
 
 class Guests(Protocol):
@@ -138,7 +140,10 @@ class PowerStates:
             "observed": "resync" if seen.kind is Kind.LISTING else "live",
         }
         event = NewEvent(type="compute.instance.power_state", subject=uuid, data=data)
-        told = await self._ledger.record_power(uuid, new.value, [event], bump=spontaneous)
+        view = self._views.get(uuid)
+        told = await self._ledger.record_power(
+            uuid, new.value, [event], bump=spontaneous, at_least=view.generation if view else 0
+        )
         self._states[uuid] = new
         if spontaneous and told is not None:
             await self._write_stamp(uuid, told)

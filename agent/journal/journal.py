@@ -215,15 +215,16 @@ class Journal:
         return await self._writer.read(power.every)
 
     async def record_power(
-        self, uuid: UUID, state: str | None, events: Sequence[NewEvent], *, bump: bool
+        self, uuid: UUID, state: str | None, events: Sequence[NewEvent], *, bump: bool, at_least: int = 0
     ) -> int | None:
         """The last state (None forgets the instance), the new generation when `bump`, and the events, which
-        carry that generation; all or nothing. Returns the new generation, None without `bump`."""
+        carry that generation; all or nothing. `at_least`: the domain's own generation, which is the higher one
+        when the journal was lost. Returns the new generation, None without `bump`."""
         at = self._clock()
 
         def record(db: apsw.Connection) -> int | None:
             power.record(db, uuid, state, at)
-            return generations.bump(db, uuid) if bump else None
+            return generations.bump(db, uuid, at_least) if bump else None
 
         return await self._write_with(events, at, record)
 

@@ -155,9 +155,11 @@ class FullDisk:
         self._need_room()
         return await self._journal.last_states()
 
-    async def record_power(self, uuid: UUID, state: str | None, events: Any, *, bump: bool) -> int | None:
+    async def record_power(
+        self, uuid: UUID, state: str | None, events: Any, *, bump: bool, at_least: int = 0
+    ) -> int | None:
         self._need_room()
-        return await self._journal.record_power(uuid, state, events, bump=bump)
+        return await self._journal.record_power(uuid, state, events, bump=bump, at_least=at_least)
 
 
 async def test_a_full_disk_holds_changes_up_and_loses_none(journal: Journal) -> None:
@@ -185,3 +187,11 @@ async def test_what_was_recorded_is_waited_for_at_the_start(journal: Journal) ->
     states = PowerStates(FullDisk(journal, refusals=1), lambda *_: None, GUESTS)
     await states.load()
     assert states.last_known(uuid) is PowerState.PAUSED
+
+
+async def test_a_new_journal_goes_on_counting_from_what_the_domains_have(journal: Journal) -> None:
+    uuid, guests = uuid4(), Guests()
+    kept = view(uuid, PowerState.RUNNING).model_copy(update={"generation": 7})
+    await follow(PowerStates(journal, lambda *_: None, guests), listing(kept))
+    assert await journal.generation(uuid) == 8
+    assert guests.stamped[uuid] == 8

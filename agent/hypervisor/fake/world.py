@@ -16,6 +16,7 @@ under the lock and by whole files renamed into place, and each change is told to
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -26,6 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from agent.errors import NoCapacity
 from agent.hypervisor import targets
 from agent.hypervisor.fake import life
 from agent.hypervisor.fake.life import Domain
@@ -187,5 +189,11 @@ def _lines(before: Domain | None, after: Domain | None) -> list[Line]:
 def write(path: Path, text: str) -> None:
     """Whole or not at all, whatever kills this process."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(text)
-    part.replace(path)
+    try:
+        part.write_text(text)
+        part.replace(path)
+    except OSError as failure:
+        part.unlink(missing_ok=True)
+        if failure.errno == errno.ENOSPC:
+            raise NoCapacity(f"there is no room for {path}") from failure
+        raise
