@@ -66,13 +66,16 @@ class _Connection(aio_pika.Connection):
 async def connect(amqp: Amqp, name: str) -> AbstractConnection:
     """A plain connection. `name` is what the broker's operator sees. Raises one of BROKEN."""
     url = URL(amqp.url.get_secret_value()).update_query(heartbeat=amqp.heartbeat_s)
-    return await aio_pika.connect(
-        url,
-        connection_class=_Connection,
-        ssl_context=_tls(amqp) if url.scheme == "amqps" else None,
-        client_properties={"connection_name": name},
-        timeout=_CONNECT_S,
-    )
+    try:
+        return await aio_pika.connect(
+            url,
+            connection_class=_Connection,
+            ssl_context=_tls(amqp) if url.scheme == "amqps" else None,
+            client_properties={"connection_name": name},
+            timeout=_CONNECT_S,
+        )
+    except StopAsyncIteration as error:  # how aiormq says it, as long as hands are being shaken
+        raise ConnectionError("the broker closed the connection") from error
 
 
 def wire(connection: AbstractConnection) -> Wire:

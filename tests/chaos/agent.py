@@ -1,0 +1,89 @@
+"""The agent under test: started again by us whenever it ends, as systemd would do it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.chaos.story import Story
+from tests.e2e.daemon import Daemon
+
+STARTS = 6
+
+
+class Agent(Daemon):
+    """`doomed` is set while it is meant to die; an end at another time is told in `surprises`."""
+
+    def __init__(self, directory: Path, host: str, environment: Mapping[str, str], story: Story) -> None:
+        super().__init__(directory, host, environment)
+        self._story = story
+        self.surprises: list[str] = []
+        self.lock = asyncio.Lock()
+        """Held by whoever does something to the process."""
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    async def up(self) -> None:
+        """Start it, and again when a start is refused: the broker may still hold its last connection."""
+        began = time.monotonic()
+        for left in reversed(range(STARTS)):
+            try:
+                await asyncio.to_thread(self.start, 90)
+            except RuntimeError as error:
+                self._story.counts["starts refused"] += 1
+                self._story.tell(f"agent: not started: {str(error).splitlines()[-1][:200]}")
+                if not left:
+                    raise
+            else:
+                break
+        self._story.recovered(time.monotonic() - began)
+        self._story.tell(f"agent: ready again after {time.monotonic() - began:.1f} s")
+
+    async def killed(self) -> None:
+        """SIGKILL, and up again."""
+        await asyncio.to_thread(self.kill)
+        await self.up()
+
+    async def stopped(self) -> None:
+        """SIGTERM, and up again."""
+        status = await asyncio.to_thread(self.stop)
+        if status:
+            self.surprises.append(f"SIGTERM ended it with {status}")
+        await self.up()
+
+    async def frozen(self, seconds: float) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGCONT)
+
+    async def dies(self, within: float) -> bool:
+        """Wait for an end that was arranged; up again. False when it didn't come."""
+        end = time.monotonic() + within
+        while self.alive:
+            if time.monotonic() > end:
+                return False
+            await asyncio.sleep(0.02)
+        assert self._process is not None
+        status, self._process = self._process.returncode, None
+        if status != -signal.SIGKILL:
+            self.surprises.append(f"it ended with {status}")
+        await self.up()
+        return True
+
+    async def check(self) -> None:
+        """Up, whatever had happened to it; an end that nobody arranged is a surprise."""
+        if not self.alive:
+            assert self._process is not None
+            self.surprises.append(f"it ended by itself with {self._process.returncode}")
+            self._process = None
+            await self.up()

@@ -1,0 +1,228 @@
+"""What is really there, asked of the host itself and not the agent: the fake world's files, or libvirtd."""
+
+from __future__ import annotations
+
+import random
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID, uuid4
+
+from agent.hypervisor.fake.control import FakeWorld
+from tests.rig import Libvirtd, RigError
+
+BYSTANDER = "bystander"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A domain of ours. `live` is None while it is off."""
+
+    power: str
+    stored: frozenset[str]
+    live: frozenset[str] | None
+
+
+@dataclass
+class Picture:
+    """`others`: whatever isn't ours, to be compared as text. `litter`: what belongs to no domain of ours."""
+
+    domains: dict[str, Seen] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+    litter: list[str] = field(default_factory=list)
+
+
+class Host(Protocol):
+    driver: str
+
+    def prepare(self) -> None:
+        """Once, before the first round: a bystander that nobody may touch."""
+
+    def args(self, method: str, uuid: str, rng: random.Random) -> dict[str, Any]: ...
+
+    def picture(self) -> Picture: ...
+
+
+@dataclass
+class Files:
+    """Where the agent keeps instances, and where volumes lie."""
+
+    state_dir: Path
+    volumes: Path
+
+    def volume(self, uuid: str, number: int) -> dict[str, Any]:
+        path = self.volumes / f"{uuid}-{number}.raw"
+        if not path.exists():
+            path.write_bytes(bytes(1024 * 1024))
+        return {"path": str(path), "volume_id": f"v{number}-{uuid[:8]}"}
+
+    def litter(self, uuids: set[str]) -> Iterator[str]:
+        for path in sorted((self.state_dir / "instances").glob("*")):
+            if path.name not in uuids:
+                yield f"{path} belongs to no instance"
+            for inner in path.glob("*.part*"):
+                yield f"{inner} is half made"
+
+
+def arguments(files: Files, method: str, uuid: str, rng: random.Random, vif: dict[str, Any]) -> dict[str, Any]:
+    """The same for the same spawn: some are repeats of what is there. Ports and volumes have two names each."""
+    number = rng.randrange(2)
+    port = f"p{number}{uuid[:8]}"
+    on = {"instance_uuid": uuid}
+    match method:
+        case "spawn":
+            disks = [{"kind": "blank", "size_mb": 1}]
+            interfaces = [{**vif, "port_id": f"p9{uuid[:8]}"}]
+            return {
+                "instance": {
+                    "uuid": uuid,
+                    "name": f"vm-{uuid[:8]}",
+                    "vcpus": 1,
+                    "memory_mb": 32,
+                    "disks": disks,
+                    "interfaces": interfaces,
+                }
+            }
+        case "attach_volume":
+            data = files.volume(uuid, number)
+            return {**on, "connection_info": {"driver_volume_type": "file", "data": data}}
+        case "detach_volume":
+            return {**on, "volume_id": f"v{number}-{uuid[:8]}"}
+        case "attach_interface":
+            return {**on, "vif": {**vif, "port_id": port}}
+        case "detach_interface":
+            return {**on, "port_id": port}
+        case "stop":
+            return {**on, "graceful": rng.random() < 0.5, "timeout_s": 2}
+        case "reboot":
+            return {**on, "mode": "hard"}
+        case _:
+            return on
+
+
+class FakeHost:
+    driver = "fake"
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self.world = FakeWorld(files.state_dir)
+        self._bystander = uuid4()
+
+    def prepare(self) -> None:
+        self.world.configure(boot_seconds=0.02, shutdown_seconds=0.02)
+        self.world.make_foreign(self._bystander, BYSTANDER)
+
+    def args(self, method: str, uuid: str, rng: random.Random) -> dict[str, Any]:
+        return arguments(self._files, method, uuid, rng, {"type": "bridge", "bridge": "br0"})
+
+    def picture(self) -> Picture:
+        picture, taps = Picture(), set()
+        for uuid, domain in self.world.domains().items():
+            if domain.spec is None:
+                picture.others[str(uuid)] = domain.model_dump_json(exclude={"due", "console", "live"})
+                continue
+            live = domain.live if domain.active else None
+            picture.domains[str(uuid)] = Seen(
+                domain.state.value, _ids(domain), None if live is None else _ids(live)
+            )
+            taps |= {f"tap{i.port_id[:11]}" for i in live.interfaces} if live else set()
+        there = {path.name for path in (self._files.state_dir / "world" / "taps").iterdir()}
+        picture.litter = [f"tap {name} belongs to no guest" for name in sorted(there - taps)]
+        picture.litter += [f"tap {name} is missing" for name in sorted(taps - there)]
+        picture.litter += self._files.litter(set(picture.domains))
+        return picture
+
+
+def _ids(having: Any) -> frozenset[str]:
+    """Of what can be plugged; an instance's own disk isn't."""
+    volumes = {disk.id for disk in having.disks if disk.removable}
+    return frozenset(volumes | {nic.port_id for nic in having.interfaces})
+
+
+POWER = {"running": "running", "paused": "paused", "shut off": "shutdown", "crashed": "crashed"}
+
+
+class LibvirtHost:
+    """Asked through virsh, not through the agent's own code."""
+
+    driver = "libvirt"
+
+    def __init__(self, files: Files, libvirtd: Libvirtd) -> None:
+        self._files = files
+        self.libvirtd = libvirtd
+
+    def prepare(self) -> None:
+        xml = self._files.volumes / "bystander.xml"
+        xml.write_text(
+            f"<domain type='qemu'><name>{BYSTANDER}</name><memory unit='MiB'>32</memory>"
+            "<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>"
+        )
+        self.libvirtd.virsh("define", str(xml))
+        self.libvirtd.virsh("start", BYSTANDER)
+
+    def args(self, method: str, uuid: str, rng: random.Random) -> dict[str, Any]:
+        args = arguments(self._files, method, uuid, rng, {"type": "user"})
+        if method == "spawn":
+            args["instance"]["graphics"] = {"type": "none"}
+        return args
+
+    def picture(self) -> Picture:
+        picture = Picture()
+        for uuid in self.libvirtd.virsh("list", "--all", "--uuid").split():
+            state = self.libvirtd.virsh("domstate", uuid).strip()
+            live = self.libvirtd.virsh("dumpxml", uuid)
+            if "compute-agent" not in live:
+                pid = (self._files.volumes.parent / "libvirt/run/qemu" / f"{BYSTANDER}.pid").read_text()
+                picture.others[uuid] = f"{state} {pid} {live}"
+                continue
+            power = POWER.get(state, state)
+            if power == "shutdown" and "yes" in self._managed_save(uuid):
+                power = "suspended"
+            on = power in ("running", "paused")
+            stored = self.libvirtd.virsh("dumpxml", "--inactive", uuid)
+            picture.domains[uuid] = Seen(power, plugged(stored), plugged(live) if on else None)
+        picture.litter = [*self._files.litter(set(picture.domains)), *self._processes(picture)]
+        return picture
+
+    def guests(self) -> dict[str, int]:
+        """The QEMU process of each running guest of ours, by uuid."""
+        found = {}
+        for line in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = line.read_bytes().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if words[0].rsplit("/", 1)[-1].startswith("qemu-system") and "-uuid" in words:
+                inside = any(str(self._files.volumes.parent) in word for word in words) or any(
+                    word.startswith("guest=vm-") for word in words
+                )
+                if inside:
+                    found[words[words.index("-uuid") + 1]] = int(line.parent.name)
+        return found
+
+    def _managed_save(self, uuid: str) -> str:
+        try:
+            info = self.libvirtd.virsh("dominfo", uuid)
+        except RigError:
+            return ""
+        return next((line for line in info.splitlines() if line.startswith("Managed save")), "")
+
+    def _processes(self, picture: Picture) -> Iterator[str]:
+        for uuid, pid in self.guests().items():
+            if str(UUID(uuid)) not in picture.domains and str(UUID(uuid)) not in picture.others:
+                yield f"process {pid} is the guest of no domain ({uuid})"
+
+
+def plugged(text: str) -> frozenset[str]:
+    """Ids of volumes and ports in a domain's XML."""
+    devices = ET.fromstring(text).find("devices")
+    assert devices is not None
+    names = set()
+    for kind in ("disk", "interface"):
+        for element in devices.findall(kind):
+            alias = element.find("alias")
+            name = alias.get("name", "") if alias is not None else ""
+            names.add(name.removeprefix("ua-"))
+    return frozenset(name for name in names if name[:1] in ("v", "p"))

@@ -1,0 +1,116 @@
+"""What must hold after each round. Pure: evidence in, what doesn't hold out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from tests.chaos.journal import Row, Written
+from tests.chaos.load import Asked
+
+ENDINGS = ("end", "error")
+LIBRARIES = ("aiormq", "aio_pika")
+CONTROL = ("cancel_operation", "retry_operation", "abandon_operation")
+
+
+def answers(asked: Iterable[Asked], written: Written, retried: frozenset[str]) -> list[str]:
+    """Every request has one row, one final answer, and that is the one given, however often."""
+    rows: dict[str, list[Row]] = {}
+    for row in written.rows:
+        rows.setdefault(row.message_id, []).append(row)
+    found = [f"operation {row.id} ({row.method}) is {row.status}" for row in written.unfinished]
+    for request in asked:
+        mine = rows.get(request.message_id, [])
+        told = {json.dumps(json.loads(body), sort_keys=True) for body in request.answers}
+        name = request.message_id
+        if len(mine) != 1:
+            found.append(f"{name} has {len(mine)} rows in the journal, not 1; answers {told}")
+        elif not told:
+            found.append(f"{name} has no answer")
+        elif mine[0].id not in retried and told != {json.dumps(_answer(mine[0]), sort_keys=True)}:
+            found.append(f"{name} was told {told}, and the journal has {_answer(mine[0])}")
+    return found
+
+
+def _answer(row: Row) -> dict[str, Any]:
+    return {name: value for name, value in row.answer.items() if value is not None}
+
+
+def stream(events: Sequence[Mapping[str, Any]], written: Written) -> list[str]:
+    """No gap, no repeat under another id, in order, one stream, and all that the journal has."""
+    found = []
+    numbers = [int(event["sequence"]) for event in events]
+    if numbers != sorted(numbers):
+        late = next(b for a, b in pairwise(numbers) if b < a)
+        found.append(f"event {late} came after a later one, for the first time")
+    repeated = [number for number, times in Counter(numbers).items() if times > 1]
+    if repeated:
+        found.append(f"events {repeated[:9]} came under several ids")
+    if missing := sorted(set(range(1, written.last_sequence + 1)) - set(numbers)):
+        found.append(f"events {missing[:9]} of {written.last_sequence} never came")
+    if len(streams := {event["stream"] for event in events}) > 1:
+        found.append(f"{len(streams)} streams: {streams}")
+    types = dict(written.events)
+    found += [
+        f"event {number} came as {event['type']}, the journal has {types[number]}"
+        for number, event in zip(numbers, events, strict=True)
+        if types.get(number, event["type"]) != event["type"]
+    ]
+    return found
+
+
+def told(events: Sequence[Mapping[str, Any]], written: Written, retries: Mapping[str, int]) -> list[str]:
+    """Each operation began at most once and ended once, and once more for each retry."""
+    by_operation: dict[str, list[str]] = {}
+    for event in events:
+        if "operation_id" in event["data"]:
+            by_operation.setdefault(event["data"]["operation_id"], []).append(event["type"].rsplit(".", 1)[-1])
+    found = []
+    for row in written.rows:
+        if row.method in CONTROL:
+            continue
+        seen = by_operation.get(row.id, [])
+        ends = sum(seen.count(ending) for ending in ENDINGS)
+        if seen.count("start") > 1 or ends != 1 + retries.get(row.id, 0):
+            found.append(f"operation {row.id} ({row.method}, {row.status}) was told as {seen}")
+        elif row.steps and "start" not in seen:
+            found.append(f"operation {row.id} ({row.method}) did something and didn't tell its start")
+    return found
+
+
+def generations(written: Written) -> list[str]:
+    """No two changes of an instance have the same generation."""
+    used: dict[tuple[str | None, int], list[str]] = {}
+    for row in written.rows:
+        if row.status == "succeeded" and row.method not in CONTROL and not row.result.get("already"):
+            used.setdefault((row.instance, row.result["generation"]), []).append(row.message_id)
+    return [f"generation {key[1]} of {key[0]} is that of {names}" for key, names in used.items() if len(names) > 1]
+
+
+def power(events: Sequence[Mapping[str, Any]], now: Mapping[str, str]) -> list[str]:
+    """Changes of power make a chain from nostate, and it ends where the guest is."""
+    last: dict[str, str] = {}
+    found = []
+    for event in events:
+        if event["type"] != "compute.instance.power_state":
+            continue
+        old, uuid = event["data"]["old"], event["subject"]
+        if old not in (last.get(uuid, "nostate"), "nostate"):
+            found.append(f"event {event['sequence']}: {uuid} was {old}, and was told to be {last.get(uuid)}")
+        last[uuid] = event["data"]["new"]
+    for uuid, state in now.items():
+        if last.get(uuid) != state:
+            found.append(f"{uuid} is {state}, and was last told to be {last.get(uuid)}")
+    return found
+
+
+def log(lines: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Nothing that only a bug would write. The AMQP library calls each lost connection an error; that is none."""
+    return [
+        f"the agent's log: {json.dumps(line)[:2000]}"
+        for line in lines
+        if line.get("level") in ("error", "critical") and not str(line.get("logger")).startswith(LIBRARIES)
+    ]

@@ -1,0 +1,182 @@
+"""Several clients that ask for changes until they are answered, some of them twice, from two sides, out of order.
+
+A request that isn't answered in time is sent again under its own message_id, as any careful client would do; so
+an outage becomes duplicates, and only the agent's promises keep them from being done twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+
+from tests.chaos.line import Line
+from tests.chaos.story import Story
+
+AGAIN_S = 3.0
+
+WEIGHTS = {
+    "spawn": 8,
+    "destroy": 2,
+    "attach_volume": 3,
+    "detach_volume": 3,
+    "attach_interface": 2,
+    "detach_interface": 2,
+    "pause": 1,
+    "unpause": 2,
+    "stop": 1,
+    "start": 2,
+    "reboot": 1,
+    "suspend": 1,
+    "resume": 2,
+}
+
+
+@dataclass
+class Asked:
+    """One request. `answers` are the bodies that came, `sent` how often it was."""
+
+    message_id: str
+    method: str
+    args: dict[str, Any]
+    instance: str
+    answers: list[bytes] = field(default_factory=list)
+    sent: int = 0
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def body(self) -> bytes:
+        return json.dumps({"method": self.method, "version": "1.0", "args": self.args}).encode()
+
+
+class Mail:
+    """What came in, by message_id: a resend has to be the same byte for byte."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[str, bytes] = {}
+        self.differing: list[str] = []
+        self.resends = 0
+
+    def take(self, message: AbstractIncomingMessage) -> bool:
+        """Whether it is new."""
+        name = str(message.message_id)
+        had = self.bodies.setdefault(name, message.body)
+        if had is message.body:
+            return True
+        self.resends += 1
+        if had != message.body:
+            self.differing.append(f"message {name} came as {had!r} and as {message.body!r}")
+        return False
+
+
+class Client:
+    """`asked` is everybody's: by correlation an answer finds its request."""
+
+    def __init__(self, url: str, host: str, name: str, asked: dict[str, Asked], mail: Mail) -> None:
+        self.line = Line(url, self._setup)
+        self._host = host
+        self._asked = asked
+        self._mail = mail
+        self._queue = f"answers-{host}-{name}"
+
+    async def send(self, asked: Asked) -> None:
+        asked.sent += 1
+        message = aio_pika.Message(
+            asked.body,
+            content_type="application/json",
+            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+            message_id=asked.message_id,
+            reply_to=self._queue,
+            correlation_id=asked.message_id,
+        )
+        await self.line.publish("compute", f"compute.{self._host}", message)
+
+    async def insist(self, asked: Asked) -> None:
+        """Until it is answered."""
+        while not asked.answered.is_set():
+            await self.send(asked)
+            waiting = asyncio.ensure_future(asked.answered.wait())
+            await asyncio.wait({waiting}, timeout=AGAIN_S)
+            waiting.cancel()
+
+    async def _setup(self, channel: AbstractChannel) -> None:
+        queue = await channel.declare_queue(self._queue, durable=True)
+        await queue.consume(self._on_answer)
+
+    async def _on_answer(self, message: AbstractIncomingMessage) -> None:
+        self._mail.take(message)
+        asked = self._asked[str(message.correlation_id)]
+        asked.answers.append(message.body)
+        asked.answered.set()
+        await message.ack()
+
+
+class Listener:
+    """Keeps every durable event of one host, in the order it came."""
+
+    def __init__(self, url: str, host: str) -> None:
+        self.line = Line(url, self._setup)
+        self._source = f"/compute/{host}"
+        self._queue = f"told-{host}"
+        self.mail = Mail()
+        self.events: list[dict[str, Any]] = []
+
+    async def _setup(self, channel: AbstractChannel) -> None:
+        queue = await channel.declare_queue(self._queue, durable=True)
+        exchange = await channel.declare_exchange("compute.events", "topic", durable=True)
+        await queue.bind(exchange, "#")
+        await queue.consume(self._on_event)
+
+    async def _on_event(self, message: AbstractIncomingMessage) -> None:
+        event = json.loads(message.body)
+        if event["source"] == self._source and event.get("sequence") and self.mail.take(message):
+            self.events.append(event)
+        await message.ack()
+
+
+class Load:
+    """`round` asks for `count` changes of a few instances, from all clients."""
+
+    def __init__(self, clients: list[Client], story: Story, hands: Any) -> None:
+        self._clients = clients
+        self._story = story
+        self._hands = hands
+
+    def make(self, count: int, rng: random.Random) -> list[Asked]:
+        uuids = [str(UUID(int=rng.getrandbits(128), version=4)) for _ in range(max(3, count // 8))]
+        methods = ["spawn"] * len(uuids) + rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=count - len(uuids))
+        return [
+            self._one(method, uuid, rng) for method, uuid in zip(methods, _spread(uuids, count, rng), strict=True)
+        ]
+
+    async def run(self, asked: list[Asked], seconds: float, rng: random.Random) -> None:
+        """Send all within about `seconds`; returns when each is answered."""
+        async with asyncio.TaskGroup() as group:
+            for request in asked:
+                group.create_task(self._ask(request, rng.choice(self._clients)))
+                if rng.random() < 0.3:
+                    self._story.counts["duplicates sent"] += 1
+                    group.create_task(self._twice(request, rng.choice(self._clients), rng.random()))
+                await asyncio.sleep(rng.expovariate(len(asked) / seconds))
+
+    async def _ask(self, asked: Asked, client: Client) -> None:
+        await client.insist(asked)
+
+    async def _twice(self, asked: Asked, client: Client, after: float) -> None:
+        await asyncio.sleep(after)
+        await client.send(asked)
+
+    def _one(self, method: str, uuid: str, rng: random.Random) -> Asked:
+        message_id = f"{method}-{rng.getrandbits(64):016x}"
+        args = self._hands.args(method, uuid, rng)
+        return Asked(message_id, method, args, uuid)
+
+
+def _spread(uuids: list[str], count: int, rng: random.Random) -> list[str]:
+    return [*uuids, *rng.choices(uuids, k=count - len(uuids))]
