@@ -33,9 +33,8 @@ async def serve(settings: Settings) -> None:
 
 def run_daemon(settings: Settings) -> int:
     """The exit status: 0 after a stop on request, 1 when it could not begin, 70 when a part of it died."""
-    known = {*secrets_in(settings.amqp.url.get_secret_value())}
-    if settings.journal.key is not None:
-        known.add(settings.journal.key.get_secret_value())
+    given = (settings.journal.key, settings.hypervisor.password)
+    known = {*secrets_in(settings.amqp.url.get_secret_value()), *(s.get_secret_value() for s in given if s)}
     configure(settings.log.level, settings.log.format, known_secrets=known)
     try:
         uvloop.run(serve(settings))

@@ -97,6 +97,10 @@ class Hypervisor(Group):
     """`fake` keeps a world of make-believe guests in the state directory: for trying a scheduler."""
     uri: str = "qemu:///system"
     """libvirt's URI."""
+    username: str | None = None
+    """Name to log in to libvirt with, over SASL; without it the socket's permissions decide."""
+    password: SecretStr | None = None
+    """Its password; a secret, so best given as a credential."""
     virt_type: Literal["auto", "kvm", "qemu"] = "auto"
     """`auto` takes KVM where a probe guest really boots with it, QEMU's own emulation otherwise."""
     keepalive_interval_s: int = Field(default=5, ge=1)

@@ -32,29 +32,11 @@ from agent.hypervisor.devices.rng import Rng
 from agent.hypervisor.devices.sysinfo import Entry, SystemInfo
 from agent.hypervisor.facts import HostFacts
 from agent.hypervisor.metadata import Metadata, describe
-from agent.hypervisor.plugged import (
-    disk_element,
-    disk_xml,
-    interface_element,
-    interface_xml,
-    scsi_controller_xml,
-)
+from agent.hypervisor.plugged import disk_element, interface_element
 from agent.hypervisor.ports import Guest
-from agent.hypervisor.targets import assign_targets, next_target, scsi_controller
+from agent.hypervisor.targets import assign_targets, scsi_controller
 from agent.hypervisor.xml import At, Element
 from agent.spec import DiskBus, PluggedDisk
-
-__all__ = [
-    "Domain",
-    "HostFacts",
-    "assign_targets",
-    "build",
-    "disk_xml",
-    "element",
-    "interface_xml",
-    "next_target",
-    "scsi_controller_xml",
-]
 
 BALLOON_STATS_S = 10  # as fresh as a 10 s scrape; asking the guest more often costs it wake-ups
 

@@ -117,7 +117,6 @@ class Connection(Protocol):
     def getLibVersion(self) -> int: ...  # noqa: N802
     def getVersion(self) -> int: ...  # noqa: N802
     def getType(self) -> str: ...  # noqa: N802
-    def getHostname(self) -> str: ...  # noqa: N802
     def getInfo(self) -> list[Any]: ...  # noqa: N802
     def getFreeMemory(self) -> int: ...  # noqa: N802
     def getCapabilities(self) -> str: ...  # noqa: N802

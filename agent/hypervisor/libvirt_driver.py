@@ -33,6 +33,7 @@ from agent.hypervisor.storage.paths import AllowedPaths
 from agent.hypervisor.storage.volumes import HostVolumes
 from agent.hypervisor.threads import Late
 from agent.hypervisor.watch import Watch
+from agent.secret import Secret
 from agent.settings import Settings
 from agent.version import agent_version
 
@@ -143,6 +144,8 @@ def access(settings: Settings) -> Access:
     hypervisor = settings.hypervisor
     return Access(
         hypervisor.uri,
+        username=hypervisor.username,
+        password=Secret(hypervisor.password.get_secret_value()) if hypervisor.password else None,
         keepalive_interval_s=hypervisor.keepalive_interval_s,
         keepalive_count=hypervisor.keepalive_count,
     )

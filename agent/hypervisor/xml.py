@@ -60,11 +60,6 @@ class At:
     unit: str | None = None
 
 
-def is_legal(text: str) -> bool:
-    """Whether XML 1.0 can hold `text`."""
-    return _ILLEGAL.search(text) is None
-
-
 def legal(text: str) -> str:
     """`text` with each character that XML 1.0 can't hold replaced by U+FFFD."""
     return _ILLEGAL.sub("\ufffd", text)

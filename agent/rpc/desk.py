@@ -7,7 +7,7 @@ edge never sees an operation, the desk never sees AMQP.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -44,7 +44,6 @@ class Request:
     deadline: datetime | None = None
     parking: Address | None = None
     """For a cast: where it goes if it fails after it was accepted."""
-    context: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from agent.hypervisor import metadata, readback
-from agent.hypervisor.domain import HostFacts, build, disk_xml, interface_xml, scsi_controller_xml
+from agent.hypervisor.domain import build
+from agent.hypervisor.facts import HostFacts
+from agent.hypervisor.plugged import disk_xml, interface_xml, scsi_controller_xml
 from agent.hypervisor.ports import Guest
 from agent.hypervisor.targets import choose_target, scsi_controller
 from agent.hypervisor.xml import parse

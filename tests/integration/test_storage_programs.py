@@ -15,7 +15,7 @@ from agent.errors import NoCapacity, OperationFailed, Unavailable, Unsupported
 from agent.hypervisor.storage import qemu_img
 from agent.hypervisor.storage.programs import KEPT_ERR, Limits, failure, run
 from agent.spec import DiskFormat
-from tests.integration.storage_ground import MIB, info, qcow2
+from tests.integration.storage_ground import MIB, info
 
 # It says its pid, so that a test can tell whether it is still there.
 SLEEPER = ["sh", "-c", "echo $$; exec sleep 600"]
@@ -104,24 +104,6 @@ async def test_a_full_disk_is_told_from_other_failures() -> None:
     assert isinstance(failure(finished, "writing"), NoCapacity)
     finished = await run(["ls", "/no/such/thing"], Limits())
     assert isinstance(failure(finished, "looking"), OperationFailed)
-
-
-async def test_converting_tells_how_far_it_is(tmp_path: Path) -> None:
-    image = qcow2(tmp_path / "a.qcow2", 64, data_mib=64)
-    told: list[float] = []
-    await qemu_img.convert((image, DiskFormat.QCOW2), (tmp_path / "b.raw", DiskFormat.RAW), told.append)
-    assert (tmp_path / "b.raw").read_bytes() == b"\x5a" * 64 * MIB
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert len(told) > 2
-
-
-async def test_what_cant_be_converted_has_failed(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(bytes(MIB))
-    with pytest.raises(OperationFailed, match="qcow2"):
-        await qemu_img.convert(
-            (tmp_path / "a", DiskFormat.QCOW2), (tmp_path / "b", DiskFormat.RAW), lambda _: None
-        )
 
 
 @pytest.mark.parametrize("name", ["nbd:unix:x", "json:{}", "a,b=c", "-u", "fat:rw:x"])

@@ -6,9 +6,7 @@ The format is always said, never probed: a guest can write any header into its r
 from __future__ import annotations
 
 import json
-import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 from agent.errors import InvalidRequest
@@ -17,10 +15,7 @@ from agent.spec import DiskFormat
 
 CREATE = Limits(seconds=60)
 CHECK = Limits(seconds=600, cpu_s=120)
-CONVERT = Limits(seconds=3600, cpu_s=3600)
 OUT_OF_LIMITS = frozenset({-signal.SIGXCPU, -signal.SIGABRT, -signal.SIGTRAP, -signal.SIGSEGV})
-
-_PERCENT = re.compile(rb"\((\d+(?:\.\d+)?)/100%\)")
 
 
 async def create(path: Path, format: DiskFormat, size: int) -> None:
@@ -62,33 +57,6 @@ async def check(path: Path, field: str) -> None:
         raise InvalidRequest.field(field, f"damaged: {_damage(finished.out)}", "send a whole image")
     if finished.code:
         raise failure(finished, "checking the image")
-
-
-async def convert(
-    source: tuple[Path, DiskFormat], target: tuple[Path, DiskFormat], on_progress: Callable[[float], None]
-) -> None:
-    """Copy a disk into another format; `on_progress` gets 0.0 to 1.0. Raises NoCapacity, OperationFailed."""
-    (source_path, source_format), (target_path, target_format) = source, target
-    argv: Command = [
-        "qemu-img",
-        "convert",
-        "-p",
-        "-f",
-        source_format,
-        "-O",
-        target_format,
-        source_path,
-        target_path,
-    ]
-
-    def parse(chunk: bytes) -> None:
-        # Each figure is ended by \r; one that is cut in two is passed over: the next comes at once.
-        for figure in _PERCENT.findall(chunk):
-            on_progress(float(figure) / 100)
-
-    finished = await run(argv, CONVERT, parse)
-    if finished.code:
-        raise failure(finished, "converting the disk")
 
 
 def _damage(out: bytes) -> str:

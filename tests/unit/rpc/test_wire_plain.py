@@ -70,7 +70,7 @@ def test_the_context_says_who_asks_and_may_hold_more() -> None:
         "user_id": "u",
         "project_id": "p",
     }
-    assert "t" not in str(request.context)
+    assert "auth_token" not in str(request)
 
 
 @pytest.mark.parametrize(
