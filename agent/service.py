@@ -162,7 +162,7 @@ class Service:
 
     def _side_tasks(self) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
         return [
-            ("hypervisor", self.hypervisor.run),
+            ("hypervisor", self._keep_hypervisor),
             ("power", self._follow_power),
             ("publisher", self.publisher.run),
             ("outbox", self.outbox.run),
@@ -252,6 +252,18 @@ class Service:
             "progress": fraction,
         }
         self.ephemeral.tell("compute.operation.progress", record.instance_uuid, data)
+
+    async def _keep_hypervisor(self) -> None:
+        """Closed after the work that uses it was stopped, whatever ends the agent: else that work would fail, and
+        be undone or stuck, in place of going on at the next start."""
+        running = asyncio.ensure_future(self.hypervisor.run())
+        try:
+            await asyncio.wait({running})
+            running.result()
+        finally:
+            await self.operations.stop()
+            running.cancel()
+            await asyncio.wait({running})
 
     async def _follow_power(self) -> None:
         await self.power.load()

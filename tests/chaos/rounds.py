@@ -29,9 +29,8 @@ async def one(ground: Ground, rng: random.Random, requests: int) -> list[str]:
     accidents = asyncio.create_task(_accidents(ground, rng))
     load = asyncio.create_task(ground.load.run(asked, LOAD_S, random.Random(rng.random())))
     await asyncio.wait({accidents})
-    await ground.agent.check()
     healed = time.monotonic()
-    found = await _answered(load, asked)
+    found = await _answered(ground, load, asked)
     accidents.result()
     story.recovered(time.monotonic() - healed)
     found += await _look(ground, asked)
@@ -64,8 +63,12 @@ async def _lane(ground: Ground, acts: Iterable[Act], lock: asyncio.Lock, rng: ra
             await act(ground, rng)
 
 
-async def _answered(load: asyncio.Task[None], asked: list[Asked]) -> list[str]:
-    await asyncio.wait({load}, timeout=SETTLE_S)
+async def _answered(ground: Ground, load: asyncio.Task[None], asked: list[Asked]) -> list[str]:
+    end = time.monotonic() + SETTLE_S
+    await ground.agent.check()
+    while time.monotonic() < end and not load.done():
+        await asyncio.wait({load}, timeout=0.5)
+        await ground.agent.check()
     if load.done():
         load.result()
         return []
