@@ -37,7 +37,7 @@ async def libvirt(libvirtd: Libvirtd, late: list[Late]) -> AsyncIterator[Libvirt
 
 
 async def ask(libvirt: Libvirt, lane: Lane = Lane.QUERY, timeout: float = PATIENCE) -> str:
-    return await libvirt.call(lane, lambda c: str(c.getFreeMemory()), what="asking the name", timeout=timeout)
+    return await libvirt.call(lane, lambda c: str(c.getInfo()[0]), what="asking the name", timeout=timeout)
 
 
 async def all_back(libvirt: Libvirt) -> None:
