@@ -179,23 +179,26 @@ class Service:
         self._recovered.set()
         if recovered:
             log.info("agent.recovering", operations=recovered)
-        consuming = self.consumer.start()
-        if await self._ready():
-            notify("READY=1", f"STATUS=Serving as {self._settings.host}")
-            log.info("agent.ready", host=self._settings.host)
-        await self._until_stopped(consuming)
+        await self._until_stopped(self.consumer.start())
         await self._drain()
 
     async def _until_stopped(self, consuming: asyncio.Task[None]) -> None:
-        """Raises what the consumer died of: an agent that takes no commands isn't one."""
-        asked = asyncio.create_task(self._stopping.wait())
+        """Raises RuntimeError when the consumer dies: an agent that takes no commands isn't one; StartRefused."""
+        taking = asyncio.create_task(self._take_commands())
         try:
-            await asyncio.wait({asked, consuming}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({taking, consuming}, return_when=asyncio.FIRST_COMPLETED)
             if consuming.done():
-                consuming.result()
-                raise RuntimeError("the consumer of commands has ended by itself")
+                death = None if consuming.cancelled() else consuming.exception()
+                raise RuntimeError("the consumer of commands has ended by itself") from death
+            taking.result()
         finally:
-            asked.cancel()
+            taking.cancel()
+
+    async def _take_commands(self) -> None:
+        if await self._ready():
+            notify("READY=1", f"STATUS=Serving as {self._settings.host}")
+            log.info("agent.ready", host=self._settings.host)
+        await self._stopping.wait()
 
     async def _ready(self) -> bool:
         """Wait until commands are taken, however long the broker is away; False when it is to stop before that.

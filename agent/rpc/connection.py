@@ -30,6 +30,7 @@ from aiormq.exceptions import (
     ChannelLockedResource,
     ChannelNotFoundEntity,
     ChannelPreconditionFailed,
+    InvalidFrameError,
 )
 from yarl import URL
 
@@ -132,13 +133,15 @@ class Link:
         connecting = asyncio.ensure_future(connect(self._amqp, self._name))
         try:
             await asyncio.wait({connecting})
-            connection = connecting.result()
         except asyncio.CancelledError:
             await end(connecting)
             if not connecting.cancelled() and connecting.exception() is None:
                 await _close(connecting.result())
             raise
-        await self._run_on(connection, session)
+        if connecting.cancelled():
+            # By the library, not by who runs us: an attempt that failed, and no end of all attempts.
+            raise Lost("cancelled")
+        await self._run_on(connecting.result(), session)
 
     async def _run_on(self, connection: AbstractConnection, session: Session) -> None:
         running: asyncio.Future[None] = asyncio.ensure_future(session(connection))
@@ -184,6 +187,9 @@ async def _close(connection: AbstractConnection) -> None:
 
 def describe(error: BaseException | None) -> str:
     """An error in one line; some of the broker's have no text."""
+    if isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error):
+        # aiormq's own text is the address of a frame.
+        return "the broker doesn't open the virtual host: there is none of that name, or the user has no right to it"
     return "closed" if error is None else f"{type(error).__name__}: {error}".rstrip(": ")
 
 
