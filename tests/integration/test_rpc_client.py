@@ -314,6 +314,12 @@ async def test_a_wrong_password_and_an_absent_broker_are_told_apart_and_not_show
     assert unreachable.value.retryable
 
 
+async def test_an_absent_virtual_host_is_told_as_such(broker: Broker) -> None:
+    with pytest.raises(BrokerUnreachable, match="virtual host"):
+        async with ComputeClient(broker.url + "nobody-made-this"):
+            pass
+
+
 async def test_a_client_that_lost_its_broker_times_out_and_casts_say_so(broker: Broker) -> None:
     async with edge_on(broker.url) as edge, client_of(edge, broker.url) as client:
         await asyncio.to_thread(broker.kill)
