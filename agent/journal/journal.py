@@ -120,6 +120,19 @@ class Journal:
         at = self._clock()
         await self._write_with(events, at, lambda db: operations.begin(db, operation_id, at))
 
+    async def begin_change(
+        self, operation_id: UUID, uuid: UUID, events: Sequence[NewEvent], at_least: int = 0
+    ) -> int:
+        """`begin`, and `bump` of the instance, all or nothing: what was begun has its generation. Returns it; the
+        events carry it. Raises NotFound, Conflict."""
+        at = self._clock()
+
+        def both(db: apsw.Connection) -> int:
+            operations.begin(db, operation_id, at)
+            return generations.bump(db, uuid, at_least)
+
+        return await self._write_with(events, at, both)
+
     async def write_step(self, operation_id: UUID, step: str, mark: Mark, state: BaseModel) -> None:
         """Raises NotFound; Conflict when the operation has ended."""
         sealed, at = self._sealed(state), self._clock()

@@ -95,7 +95,10 @@ class Turn:
     async def _begin(self, run: Run[Env, Any]) -> dict[str, Any]:
         self._check_time()
         view = await self._first_look()
-        await self._check_generation(view)
+        again = self.record.begun_at is not None
+        if not again:
+            # Killed before its first step, it has moved the generation on and told its start already.
+            await self._check_generation(view)
         decision = self.operation.admit(run.state, view)
         if isinstance(decision, Deny):
             raise (NotFound if decision.absent else Conflict)(decision.reason)
@@ -103,9 +106,9 @@ class Turn:
             return await self._result(run.state, await self._generation(view), already=True)
         journal = self.ground.journal
         uuid = run.state.instance_uuid
-        generation = await journal.bump(uuid, at_least=view.generation if view else 0)
+        told = [] if again else [event(self.record, "start", {})]
+        generation = await journal.begin_change(self.record.id, uuid, told, view.generation if view else 0)
         run.state = run.state.model_copy(update={"generation": generation})
-        await journal.begin(self.record.id, [event(self.record, "start", {"generation": generation})])
         log.info("operation.begun", operation=str(self.record.id))
         return await self._go(run)
 

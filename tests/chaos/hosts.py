@@ -187,19 +187,17 @@ class LibvirtHost:
         return picture
 
     def guests(self) -> dict[str, int]:
-        """The QEMU process of each running guest of ours, by uuid."""
+        """The QEMU process of each running guest of ours, by uuid: one with a disk in our directory. Others on the
+        box may have guests of the same name."""
         found = {}
         for line in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 words = line.read_bytes().decode(errors="replace").split("\0")
             except OSError:
                 continue
-            if words[0].rsplit("/", 1)[-1].startswith("qemu-system") and "-uuid" in words:
-                inside = any(str(self._files.volumes.parent) in word for word in words) or any(
-                    word.startswith("guest=vm-") for word in words
-                )
-                if inside:
-                    found[words[words.index("-uuid") + 1]] = int(line.parent.name)
+            ours = any(f"{self._files.state_dir}/instances/" in word for word in words)
+            if ours and words[0].rsplit("/", 1)[-1].startswith("qemu-system") and "-uuid" in words:
+                found[words[words.index("-uuid") + 1]] = int(line.parent.name)
         return found
 
     def _managed_save(self, uuid: str) -> str:
