@@ -189,7 +189,9 @@ def describe(error: BaseException | None) -> str:
     """An error in one line; some of the broker's have no text."""
     if isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error):
         # aiormq's own text is the address of a frame.
-        return "the broker doesn't open the virtual host: there is none of that name, or the user has no right to it"
+        return (
+            "the broker doesn't open the virtual host: there is none of that name, or the user has no right to it"
+        )
     return "closed" if error is None else f"{type(error).__name__}: {error}".rstrip(": ")
 
 
