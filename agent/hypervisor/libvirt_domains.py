@@ -20,6 +20,7 @@ from agent.hypervisor import libvirt_console as console
 from agent.hypervisor import libvirt_diagnostics, libvirt_views, readback
 from agent.hypervisor.connection import Lane, Libvirt
 from agent.hypervisor.facts import HostFacts
+from agent.hypervisor.gate import Gate
 from agent.hypervisor.libvirt_api import Connection
 from agent.hypervisor.libvirt_plug import Answer, Device, Unplug, attach_disk, attach_interface
 from agent.hypervisor.libvirt_waits import Waits
@@ -43,6 +44,7 @@ class LibvirtDomains:
         self.made: set[UUID] = set()  # for `watch`
         self._libvirt = libvirt
         self._facts_for = facts_for
+        self._gate = Gate()
         self._waits = Waits(self.power, news)
         self._unplug = Unplug(news, detach_timeout)
 
@@ -118,7 +120,7 @@ class LibvirtDomains:
 
     async def _take_out(self, uuid: UUID, name: str, device: Device) -> None:
         async def in_worker(fn: Callable[[Connection], Answer]) -> Answer:
-            return await self._libvirt.call(Lane.SHORT, fn, what=f"detach {name} from instance {uuid}")
+            return await self._change(Lane.SHORT, f"detach {name} from", uuid, fn)
 
         await self._unplug.take_out(uuid, device, in_worker)
 
@@ -134,5 +136,14 @@ class LibvirtDomains:
         return await self._do(Lane.QUERY, "reading the console of", uuid, read)
 
     async def _do(self, lane: Lane, doing: str, uuid: UUID, fn: Callable[..., T]) -> T:
-        """`fn(connection, uuid=uuid)` in `lane`."""
-        return await self._libvirt.call(lane, partial(fn, uuid=uuid), what=f"{doing} instance {uuid}")
+        """`fn(connection, uuid=uuid)` in `lane`; in all but QUERY it is a change."""
+        work = partial(fn, uuid=uuid)
+        if lane is Lane.QUERY:
+            return await self._libvirt.call(lane, work, what=f"{doing} instance {uuid}")
+        return await self._change(lane, doing, uuid, work)
+
+    async def _change(self, lane: Lane, doing: str, uuid: UUID, work: Callable[[Connection], T]) -> T:
+        async def call(watched: Callable[[Connection], T]) -> T:
+            return await self._libvirt.call(lane, watched, what=f"{doing} instance {uuid}")
+
+        return await self._gate.pass_through(uuid, work, call)
