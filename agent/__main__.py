@@ -44,8 +44,12 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.check_config:
         print(f"compute-agent: the settings are right; host {settings.host}, state in {settings.state_dir}")
         return 0
-    from agent.daemon import run_daemon
-
+    try:
+        from agent.daemon import run_daemon
+    except ModuleNotFoundError as missing:
+        # The bare install has this command too, but only what the command line needs.
+        print(f"compute-agent: {missing.name} isn't installed: install compute-agent[daemon]", file=sys.stderr)
+        return 2
     return run_daemon(settings)
 
 

@@ -161,3 +161,17 @@ def test_the_bare_install_is_enough_for_every_command() -> None:
     assert {"libvirt", "structlog", "lxml"} <= set(modules)
     done = python("-c", WITHOUT_THE_DAEMON, ",".join(modules))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+DAEMON_WITHOUT_ITS_PACKAGES = """
+import runpy, sys
+sys.modules["structlog"] = None
+sys.argv = ["compute-agent"]
+runpy.run_module("agent", run_name="__main__")
+"""
+
+
+def test_the_daemon_of_a_bare_install_names_what_to_install() -> None:
+    done = python("-c", DAEMON_WITHOUT_ITS_PACKAGES)
+    assert done.returncode == 2
+    assert done.stderr == "compute-agent: structlog isn't installed: install compute-agent[daemon]\n"
