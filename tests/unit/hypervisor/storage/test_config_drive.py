@@ -127,7 +127,9 @@ def test_the_drive_holds_the_tree_under_its_real_names(tmp_path: Path, names: di
 def test_other_programs_see_the_label_and_the_names(tmp_path: Path) -> None:
     path = tmp_path / "config.iso"
     write(full(), path)
-    label = subprocess.run(["/sbin/blkid", "-p", "-o", "value", "-s", "LABEL", path], capture_output=True, check=True)
+    label = subprocess.run(
+        ["/sbin/blkid", "-p", "-o", "value", "-s", "LABEL", path], capture_output=True, check=True
+    )
     assert label.stdout.strip() == b"config-2"
     listing = subprocess.run(["isoinfo", "-R", "-f", "-i", path], capture_output=True, check=True).stdout.decode()
     assert "/openstack/2018-08-27/network_data.json" in listing.splitlines()
