@@ -164,5 +164,7 @@ async def test_waiting_for_a_state_goes_on_through_a_restart_of_libvirtd(here: G
     mark = here.observed.mark()
     await asyncio.to_thread(here.libvirtd.restart)
     await here.seen_kind(Kind.LISTING, mark)
+    # Waits for its turn behind the new libvirtd's taking over; a destroy wouldn't, and finds its guest gone.
+    await here.virsh("dommemstat", str(uuid))
     await here.virsh("destroy", str(uuid))
     assert await waiting is PowerState.SHUTDOWN
