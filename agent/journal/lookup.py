@@ -35,12 +35,13 @@ def get(db: apsw.Connection, operation_id: UUID) -> OperationRecord:
     row = db.execute(SELECT + "WHERE id = ?", (str(operation_id),)).fetchone()
     if row is None:
         raise unknown(operation_id)
-    return _record(db, row)
+    return _record(row, _steps(db, [row]))
 
 
 def unfinished(db: apsw.Connection) -> list[OperationRecord]:
     rows = db.execute(SELECT + f"WHERE {UNFINISHED} ORDER BY number").fetchall()
-    return [_record(db, row) for row in rows]
+    steps = _steps(db, rows)
+    return [_record(row, steps) for row in rows]
 
 
 def pending(db: apsw.Connection) -> int:
@@ -73,7 +74,8 @@ def find(db: apsw.Connection, wanted: Filter) -> list[OperationRecord]:
     rows = db.execute(
         f"{SELECT} {where} ORDER BY number DESC LIMIT ?", (*conditions.values(), max(0, wanted.limit))
     ).fetchall()
-    return [_record(db, row) for row in rows]
+    steps = _steps(db, rows)
+    return [_record(row, steps) for row in rows]
 
 
 def _number(db: apsw.Connection, operation_id: UUID) -> int:
@@ -83,7 +85,7 @@ def _number(db: apsw.Connection, operation_id: UUID) -> int:
     return int(number)
 
 
-def _record(db: apsw.Connection, row: tuple[Any, ...]) -> OperationRecord:
+def _record(row: tuple[Any, ...], steps: dict[int, list[StepRecord]]) -> OperationRecord:
     number, operation_id, identity, method, saga, saga_version, instance, caller, status = row[:9]
     accepted_at, begun_at, ended_at, not_after, if_generation, state, answer, shares = row[9:]
     told = Answer() if answer is None else Answer.model_validate_json(answer)
@@ -105,13 +107,21 @@ def _record(db: apsw.Connection, row: tuple[Any, ...]) -> OperationRecord:
         error=told.error,
         result=told.result,
         shares=json.loads(shares),
-        steps=_steps(db, number),
+        steps=tuple(steps.get(number, ())),
     )
 
 
-def _steps(db: apsw.Connection, number: int) -> tuple[StepRecord, ...]:
-    rows = db.execute("SELECT name, mark, at, since FROM steps WHERE operation = ? ORDER BY position", (number,))
-    return tuple(_step(*row) for row in rows)
+def _steps(db: apsw.Connection, operations: Sequence[tuple[Any, ...]]) -> dict[int, list[StepRecord]]:
+    """The steps of all these rows by their operation's number, in one query."""
+    steps: dict[int, list[StepRecord]] = {}
+    rows = db.execute(
+        "SELECT operation, name, mark, at, since FROM steps "
+        "WHERE operation IN (SELECT value FROM json_each(?)) ORDER BY operation, position",
+        (json.dumps([operation[0] for operation in operations]),),
+    )
+    for number, *step in rows:
+        steps.setdefault(number, []).append(_step(*step))
+    return steps
 
 
 def _step(name: str, mark: str, at: int, since: int) -> StepRecord:

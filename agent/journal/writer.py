@@ -2,12 +2,12 @@
 
 `Journal` gives it callables; they run on this thread one after another, so SQLite never sees two users.
 
-    jobs -> queue -> take all that is there -> reads, told at once
-                                            -> BEGIN, each write in a savepoint, COMMIT, all told together
+    jobs -> queue -> take all that is there -> BEGIN, each write in a savepoint, COMMIT, all told together
+                                            -> reads, for a moment; the rest after the next writes
 
 Group commit: while one batch is made durable the next one gathers, so under load many writes share one
 fsync, and a lone one waits for nobody. A savepoint each keeps one write's failure from the others. Reads
-run before the batch's writes: what they see is durable.
+run between the batches: what they see is durable, and whoever reads a lot at once keeps no change waiting.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -28,6 +30,7 @@ T = TypeVar("T")
 
 # More wouldn't share the fsync much better, and the first would wait for the last.
 BATCH = 256
+READING_S = 0.005
 
 FULL = "the journal's disk is full: free some space"
 UNWRITABLE = "the journal can't be written"
@@ -127,31 +130,42 @@ class Writer:
             db.close()
 
     def _serve(self, db: apsw.Connection) -> None:
-        goes_on = True
-        while goes_on:
-            jobs, goes_on = self._take()
-            self._tell([_read(db, job) for job in jobs if not job.writes])
+        goes_on, reads = True, deque[_Job]()
+        while goes_on or reads:
+            jobs: list[_Job] = []
+            if goes_on:
+                jobs, goes_on = self._take(wait=not reads)
+            reads.extend(job for job in jobs if not job.writes)
             self._tell(_commit(db, [job for job in jobs if job.writes]))
+            self._tell(_read_some(db, reads))
 
-    def _take(self) -> tuple[list[_Job], bool]:
-        """Wait for one job and take those behind it; False when the end of all jobs is among them."""
+    def _take(self, *, wait: bool) -> tuple[list[_Job], bool]:
+        """The jobs that are there, at least one with `wait`; False when the end of all jobs is among them."""
         jobs: list[_Job] = []
-        job = self._queue.get()
-        while job is not None:
-            jobs.append(job)
-            if len(jobs) == BATCH:
-                return jobs, True
+        while len(jobs) < BATCH:
             try:
-                job = self._queue.get_nowait()
+                job = self._queue.get(block=wait and not jobs)
             except queue.Empty:
                 return jobs, True
-        return jobs, False
+            if job is None:
+                return jobs, False
+            jobs.append(job)
+        return jobs, True
 
     def _tell(self, outcomes: list[_Outcome]) -> None:
         if outcomes:
             # A closed loop: nobody waits any more, what was written stays written.
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(_settle, outcomes)
+
+
+def _read_some(db: apsw.Connection, reads: deque[_Job]) -> list[_Outcome]:
+    """At least one, when there are any; no further one is begun when the time is up."""
+    outcomes: list[_Outcome] = []
+    end = time.monotonic() + READING_S
+    while reads and (not outcomes or time.monotonic() < end):
+        outcomes.append(_read(db, reads.popleft()))
+    return outcomes
 
 
 def _read(db: apsw.Connection, job: _Job) -> _Outcome:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import apsw
 import pytest
 
 from agent.errors import Unavailable
-from agent.journal.writer import BATCH, Writer
+from agent.journal.writer import BATCH, READING_S, Writer
 
 Add = Callable[[apsw.Connection], None]
 
@@ -148,13 +149,40 @@ async def test_a_file_held_by_another_is_unavailable(writer: Writer, disk: Disk)
     other.close()
 
 
-async def test_reads_see_what_is_durable_only(writer: Writer) -> None:
+async def test_reads_see_what_is_durable_only(writer: Writer, disk: Disk) -> None:
+    def both(db: apsw.Connection) -> tuple[list[int], bool]:
+        return numbers(db), db.in_transaction
+
     async with Held(writer):
         writing = asyncio.ensure_future(writer.write(add(1)))
-        reading = asyncio.ensure_future(writer.read(numbers))
-    assert await reading == []
+        reading = asyncio.ensure_future(writer.read(both))
+    assert await reading == ([1], False)
     await writing
-    assert await writer.read(numbers) == [1]
+
+
+async def test_many_long_reads_keep_no_write_waiting(writer: Writer) -> None:
+    told: list[str] = []
+    begun, asked = threading.Event(), threading.Event()
+
+    def long(_: apsw.Connection) -> None:
+        begun.set()
+        asked.wait(10)
+        time.sleep(READING_S)  # what makes it long
+
+    async def reading() -> None:
+        await writer.read(long)
+        told.append("read")
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(reading())
+        await asyncio.to_thread(begun.wait, 10)
+        write = asyncio.ensure_future(writer.write(add(1)))
+        await asyncio.sleep(0)
+        asked.set()
+        await write
+        told.append("written")
+    assert told.index("written") <= 1
 
 
 async def test_a_reads_failure_is_its_callers(writer: Writer) -> None:
