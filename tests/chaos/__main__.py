@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import random
 import shutil
 import sys
@@ -19,11 +20,15 @@ from pathlib import Path
 from tests.chaos import rounds
 from tests.chaos.ground import ground
 from tests.chaos.story import Story
+from tests.rig import own_mounts
+
+INSIDE = "CHAOS_INSIDE"
 
 
 async def run(directory: Path, options: argparse.Namespace, story: Story) -> list[str]:
     """The violations of the first round that has some."""
     async with ground(directory, options.driver, story) as made:
+        made.only = options.only
         for number in range(options.rounds):
             story.lines.clear()
             began = time.monotonic()
@@ -45,8 +50,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=None, help="default: a new one, printed")
-    parser.add_argument("--requests", type=int, default=40, help="in each round")
+    parser.add_argument("--requests", type=int, default=50, help="in each round")
     parser.add_argument("--driver", choices=("fake", "libvirt", "both"), default="both")
+    parser.add_argument("--only", default="", help="accidents with this in their names, as `kill` or `disk full`")
     parser.add_argument("--quiet", action="store_true", help="no accidents told while they happen")
     asked = parser.parse_args(arguments)
     if asked.seed is None:
@@ -65,12 +71,19 @@ def trial(options: argparse.Namespace) -> bool:
     if not found:
         shutil.rmtree(directory, ignore_errors=True)
         return True
-    print(f"VIOLATED on {options.driver} with seed {options.seed}; log and journal are in {directory}/agent")
+    print(
+        f"VIOLATED on {options.driver} with seed {options.seed}; the log is {directory}/agent/agent.log, "
+        f"the journal in {directory}/state"
+    )
     print("\n".join(["", *found, "", "the story of the round:", *story.lines]), flush=True)
     return False
 
 
 def main() -> int:
+    if os.environ.get(INSIDE) is None:
+        # With mounts of its own, so that none is left on this box whatever ends us.
+        command = [*own_mounts(), sys.executable, "-m", "tests.chaos", *sys.argv[1:]]
+        os.execvpe(command[0], command, {**os.environ, INSIDE: "yes"})
     options = parse()
     # What is done to the broker isn't worth a line of the clients' library each time.
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.chaos.story import Story
 from tests.e2e.daemon import Daemon
 
-STARTS = 6
+STARTS = 12
 
 
 class Agent(Daemon):
@@ -41,6 +41,7 @@ class Agent(Daemon):
                 self._story.tell(f"agent: not started: {str(error).splitlines()[-1][:200]}")
                 if not left:
                     raise
+                await asyncio.sleep(1)
             else:
                 break
         self._story.recovered(time.monotonic() - began)

@@ -7,6 +7,7 @@ broker that is away.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -20,30 +21,36 @@ from tests.chaos.hosts import FakeHost, LibvirtHost
 
 Act = Callable[[Ground, random.Random], Awaitable[None]]
 
-STEPS = (
-    "disks.make_directory",
-    "disks.create",
-    "domains.define",
-    "domains.start",
-    "domains.stamp",
-    "domains.get",
-    "volumes.connect",
-    "domains.attach_disk",
-    "domains.detach_disk",
-    "domains.attach_interface",
-    "domains.detach_interface",
-    "domains.power_off",
-    "domains.suspend",
-    "domains.pause",
-    "domains.unpause",
-    "domains.reset",
-    "nics.unplug",
-    "disks.remove",
-    "domains.undefine",
-)
-"""Every call that an operation's steps make; each is a place to die at, before, half way and after."""
+PLACES: dict[str, tuple[str, ...]] = {
+    "spawn": (
+        "disks.make_directory",
+        "disks.create",
+        "nics.check",
+        "domains.define",
+        "domains.start",
+        "domains.stamp",
+        "domains.get",
+    ),
+    "destroy": ("domains.power_off", "nics.unplug", "disks.remove", "domains.undefine"),
+    "attach_volume": ("volumes.connect", "domains.attach_disk"),
+    "detach_volume": ("domains.detach_disk",),
+    "attach_interface": ("nics.check", "domains.attach_interface"),
+    "detach_interface": ("domains.detach_interface",),
+    "start": ("domains.start",),
+    "stop": ("domains.shutdown", "domains.power_off"),
+    "reboot": ("domains.reset", "domains.unpause"),
+    "pause": ("domains.pause",),
+    "unpause": ("domains.unpause",),
+    "suspend": ("domains.suspend",),
+    "resume": ("domains.start",),
+}
+"""Every call that an operation's steps make: a place to die at, before, half way and after."""
 WHEN: tuple[When, ...] = ("before", "half", "after")
-DIES_WITHIN_S = 4.0
+DIES_WITHIN_S = 3.0
+
+
+def name(act: Act) -> str:
+    return act.__name__.replace("_", " ")
 
 
 # The agent.
@@ -55,7 +62,7 @@ async def kill_agent(ground: Ground, rng: random.Random) -> None:
 
 async def kill_agent_at_a_step(ground: Ground, rng: random.Random) -> None:
     world = _world(ground)
-    call, when = _place(rng)
+    call, when = _place(ground, rng)
     world.faults.add(Fault(call=call, when=when, die=True, times=1))
     died = await ground.agent.dies(DIES_WITHIN_S)
     world.faults.clear(call)
@@ -140,12 +147,24 @@ async def memory_alarm(ground: Ground, rng: random.Random) -> None:
         await asyncio.to_thread(ground.broker.rabbitmqctl, "set_vm_memory_high_watermark", "0.6")
 
 
+async def disk_full(ground: Ground, rng: random.Random) -> None:
+    """To the last byte of the agent's own file system."""
+    ballast = ground.agent.state_dir / "ballast"
+    try:
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while file.write(bytes(4096)):
+                pass
+        await asyncio.sleep(rng.uniform(0.3, 3))
+    finally:
+        ballast.unlink()
+
+
 # The hypervisor and its guests.
 
 
 async def failing_call(ground: Ground, rng: random.Random) -> None:
     error = rng.choice(("no_capacity", "unavailable", "operation_failed"))
-    call, when = _place(rng)
+    call, when = _place(ground, rng)
     _world(ground).faults.add(Fault(call=call, when=when, error=error, times=1))
     await asyncio.sleep(rng.uniform(0.5, 2))
     _world(ground).faults.clear(call)
@@ -216,9 +235,10 @@ def _some_qemu(ground: Ground, rng: random.Random) -> tuple[str, int] | None:
     return uuid, pid
 
 
-def _place(rng: random.Random) -> tuple[str, When]:
-    """A spawn makes the first calls of the list, and most requests are spawns: the later ones need more tries."""
-    return rng.choice((*STEPS[:5], *STEPS)), rng.choice(WHEN)
+def _place(ground: Ground, rng: random.Random) -> tuple[str, When]:
+    """Where a request that isn't answered yet may come by."""
+    coming = [asked.method for asked in ground.asked.values() if not asked.answered.is_set()]
+    return rng.choice(PLACES[rng.choice([m for m in coming if m in PLACES] or list(PLACES))]), rng.choice(WHEN)
 
 
 def _world(ground: Ground) -> FakeWorld:
@@ -241,6 +261,7 @@ AROUND: tuple[Act, ...] = (
     half_open_link,
     delete_queue,
     memory_alarm,
+    disk_full,
 )
 BY_DRIVER: dict[str, tuple[tuple[Act, ...], tuple[Act, ...]]] = {
     # Several times, since it has many places to die at.

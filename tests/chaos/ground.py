@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,9 +16,11 @@ from tests.chaos.load import Asked, Client, Listener, Load, Mail
 from tests.chaos.proxy import Proxy
 from tests.chaos.story import Story
 from tests.rig import Broker, Libvirtd
+from tests.rig.processes import run
 
 HEARTBEAT_S = 2
 CLIENTS = 3
+STATE_MB = 48
 
 
 @dataclass
@@ -34,6 +37,8 @@ class Ground:
     load: Load
     mail: Mail
     asked: dict[str, Asked]
+    only: str = ""
+    """Part of the names of the accidents that may happen."""
     disturbed: set[str] = field(default_factory=set)
     retries: dict[str, int] = field(default_factory=dict)
     broker_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -52,7 +57,11 @@ async def ground(directory: Path, driver: str, story: Story) -> AsyncIterator[Gr
     volumes.chmod(0o755)
     broker = Broker(directory / "broker")
     libvirtd = Libvirtd(directory / "libvirt")
+    state_dir = directory / "agent" / "state"
     name = f"c-{broker.identity.node[4:12]}"
+    state_dir.mkdir(parents=True)
+    # Small and its own, so that it can be filled; before libvirtd, whose guests shall see it.
+    run("mount", "-t", "tmpfs", "-o", f"size={STATE_MB}m,mode=711", "chaos", str(state_dir))
     try:
         await asyncio.to_thread(broker.start)
         if driver == "libvirt":
@@ -62,7 +71,6 @@ async def ground(directory: Path, driver: str, story: Story) -> AsyncIterator[Gr
                 directory / "agent", name, _environment(broker, link, libvirtd, directory, driver), story
             )
             files = Files(agent.state_dir, volumes)
-            agent.state_dir.mkdir(mode=0o711, exist_ok=True)
             host = FakeHost(files) if driver == "fake" else LibvirtHost(files, libvirtd)
             await asyncio.to_thread(host.prepare)
             async with _running(story, broker, link, agent, host) as made:
@@ -71,6 +79,8 @@ async def ground(directory: Path, driver: str, story: Story) -> AsyncIterator[Gr
         if driver == "libvirt":
             await asyncio.to_thread(libvirtd.stop)
         await asyncio.to_thread(broker.close)
+        shutil.copytree(state_dir, directory / "state", ignore=shutil.ignore_patterns("*.sock", "lock"))
+        run("umount", "--lazy", str(state_dir))
 
 
 @asynccontextmanager

@@ -24,15 +24,32 @@ def answers(asked: Iterable[Asked], written: Written, retried: frozenset[str]) -
     found = [f"operation {row.id} ({row.method}) is {row.status}" for row in written.unfinished]
     for request in asked:
         mine = rows.get(request.message_id, [])
-        told = {json.dumps(json.loads(body), sort_keys=True) for body in request.answers}
+        kept = _answer(mine[0]) if mine else {}
+        refused, told = _told(request, kept)
         name = request.message_id
+        if not mine and refused and not told:
+            continue
         if len(mine) != 1:
             found.append(f"{name} has {len(mine)} rows in the journal, not 1; answers {told}")
         elif not told:
             found.append(f"{name} has no answer")
-        elif mine[0].id not in retried and told != {json.dumps(_answer(mine[0]), sort_keys=True)}:
-            found.append(f"{name} was told {told}, and the journal has {_answer(mine[0])}")
+        elif mine[0].id not in retried and told != {json.dumps(kept, sort_keys=True)}:
+            found.append(f"{name} was told {told}, and the journal has {kept}")
     return found
+
+
+def _told(request: Asked, kept: dict[str, Any]) -> tuple[int, set[str]]:
+    """How often it was refused because it couldn't be written down, and its other answers, each once.
+
+    Such a refusal is no first answer: the identity may be used again, and then it is done or not, once.
+    """
+    answers = [json.loads(body) for body in request.answers]
+    refused = [answer for answer in answers if answer != kept and _unwritten(answer.get("error") or {})]
+    return len(refused), {json.dumps(answer, sort_keys=True) for answer in answers if answer not in refused}
+
+
+def _unwritten(error: Mapping[str, Any]) -> bool:
+    return error.get("code") == "unavailable" and "the journal" in str(error["message"])
 
 
 def _answer(row: Row) -> dict[str, Any]:

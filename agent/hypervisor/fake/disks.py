@@ -19,7 +19,7 @@ from uuid import UUID
 from agent.errors import InvalidRequest, NoCapacity, NotFound, OperationFailed, Unsupported
 from agent.hypervisor.fake import qcow2
 from agent.hypervisor.fake.faults import Gate, gated, halfway
-from agent.hypervisor.fake.world import World, write
+from agent.hypervisor.fake.world import World, taking_room, write
 from agent.hypervisor.ports import Progress
 from agent.hypervisor.storage import layout, spec_check
 from agent.hypervisor.storage.durable import part_of
@@ -86,7 +86,8 @@ class FakeDisks:
 
     @gated
     async def make_directory(self, uuid: UUID) -> None:
-        self._directory(uuid).mkdir(exist_ok=True)
+        with taking_room(self._directory(uuid)):
+            self._directory(uuid).mkdir(exist_ok=True)
 
     def _directory(self, uuid: UUID) -> Path:
         return layout.instance_dir(self.instances, uuid)
@@ -125,7 +126,8 @@ class FakeDisks:
             message = f"{size // MIB} MiB of disk needed, {max(0, free) // MIB} MiB free"
             raise NoCapacity(message, details={"resource": "disk"})
         part = part_of(path)
-        qcow2.make(part, form, size)
+        with taking_room(path):
+            qcow2.make(part, form, size)
         await halfway()
         part.replace(path)
 

@@ -190,10 +190,20 @@ def write(path: Path, text: str) -> None:
     """Whole or not at all, whatever kills this process."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_text(text)
-        part.replace(path)
-    except OSError as failure:
+        with taking_room(path):
+            part.write_text(text)
+            part.replace(path)
+    except BaseException:
         part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def taking_room(path: Path) -> Iterator[None]:
+    """A full disk of the real host is one of the make-believe host too: NoCapacity."""
+    try:
+        yield
+    except OSError as failure:
         if failure.errno == errno.ENOSPC:
             raise NoCapacity(f"there is no room for {path}") from failure
         raise
