@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
-from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import AuthenticationError, ProbableAuthenticationError
 from pydantic import SecretStr, ValidationError
 from pydantic_core import to_json
@@ -32,7 +32,7 @@ from yarl import URL
 from agent.errors import BY_CODE, AgentError, InvalidRequest, TimedOut, Unavailable
 from agent.names import SharedNames
 from agent.rpc import parked
-from agent.rpc.connection import BROKEN, REFUSALS, Link, describe
+from agent.rpc.connection import BROKEN, REFUSALS, Link, describe, leave
 from agent.rpc.message import Outgoing
 from agent.rpc.parked import ParkedMessage
 from agent.rpc.publisher import Outcome, Publisher
@@ -116,6 +116,7 @@ class ComputeClient(Methods):
         self._pending: dict[str, asyncio.Future[Reply]] = {}
         self._session: asyncio.Future[None] | None = None
         self._listening = asyncio.Event()
+        self._consuming: tuple[AbstractQueue, str] | None = None
         self._running: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -135,10 +136,8 @@ class ComputeClient(Methods):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._link.connection is not None:
-            with suppress(*BROKEN, RuntimeError):
-                async with asyncio.timeout(5), self._link.connection.channel() as channel:
-                    await channel.queue_delete(self._replies)
+        if self._consuming is not None:
+            await leave(*self._consuming)
         await self._end()
 
     async def call(
@@ -309,7 +308,7 @@ class ComputeClient(Methods):
         )
         if self._replies_exchange:
             await queue.bind(self._names.replies, routing_key=self._replies)
-        await queue.consume(self._on_reply)
+        self._consuming = (queue, await queue.consume(self._on_reply))
         self._session = asyncio.get_running_loop().create_future()
         self._listening.set()
         self._link.up()

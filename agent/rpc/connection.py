@@ -18,10 +18,11 @@ import logging
 import random
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import aio_pika
-from aio_pika.abc import AbstractConnection
+from aio_pika.abc import AbstractConnection, AbstractQueue
 from aio_pika.exceptions import AMQPError
 from aiormq.abc import AbstractConnection as Wire
 from aiormq.exceptions import (
@@ -176,6 +177,17 @@ async def _result(running: asyncio.Future[None], closing: asyncio.Future[None]) 
         running.result()
         raise Lost("the session ended")
     raise Lost(describe(closing.exception()) if closing.done() and not closing.cancelled() else "cancelled")
+
+
+async def leave(queue: AbstractQueue, consumer_tag: str) -> None:
+    """Ends a consumer, then deletes its queue; when that fails the queue expires.
+
+    In this order, or the broker tells the consumer that its queue went, and the library warns of it.
+    """
+    with suppress(*BROKEN, RuntimeError):
+        async with asyncio.timeout(_CLOSE_S):
+            await queue.cancel(consumer_tag)
+            await queue.delete(if_unused=False, if_empty=False)
 
 
 async def _close(connection: AbstractConnection) -> None:

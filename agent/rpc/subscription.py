@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from aio_pika.abc import AbstractConnection, AbstractIncomingMessage
+from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
 from pydantic import ValidationError
 
 from agent.names import SharedNames
-from agent.rpc.connection import BROKEN, Link
+from agent.rpc.connection import BROKEN, Link, leave
 from agent.rpc.schema.events import CloudEvent
 from agent.rpc.tasks import Lost, end, started
 from agent.settings import Amqp
@@ -57,6 +57,7 @@ class Subscription:
     _buffer: asyncio.Queue[AbstractIncomingMessage] = field(default_factory=asyncio.Queue)
     _own: str = field(default_factory=lambda: f"compute-client-events-{uuid4().hex}")
     _subscribed: asyncio.Event = field(default_factory=asyncio.Event)
+    _consuming: tuple[AbstractQueue, str] | None = None
 
     @asynccontextmanager
     async def events(self) -> AsyncIterator[AsyncIterator[CloudEvent]]:
@@ -67,8 +68,8 @@ class Subscription:
             await started(running, self._subscribed.wait())
             yield self._read()
         finally:
-            if self.queue is None and link.connection is not None:
-                await self._delete(link.connection)
+            if self.queue is None and self._consuming is not None:
+                await leave(*self._consuming)
             await end(running)
 
     async def _read(self) -> AsyncIterator[CloudEvent]:
@@ -95,14 +96,9 @@ class Subscription:
             queue = await channel.declare_queue(self._own, durable=True, arguments={"x-expires": EXPIRES_MS})
             for key in self.keys:
                 await queue.bind(self.names.events, routing_key=key)
-        await queue.consume(self._buffer.put)
+        self._consuming = (queue, await queue.consume(self._buffer.put))
         link.up()
         self._subscribed.set()
         below = await channel.get_underlay_channel()
         await asyncio.wait({below.closing})
         raise Lost("the channel was closed")
-
-    async def _delete(self, connection: AbstractConnection) -> None:
-        with suppress(*BROKEN, RuntimeError):
-            async with asyncio.timeout(5), connection.channel() as channel:
-                await channel.queue_delete(self._own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -288,7 +289,9 @@ async def test_a_parked_message_can_be_dropped_and_the_others_stay_in_order(brok
         assert [letter.id for letter in await client.parked(2)] == ids[:2]
 
 
-async def test_nothing_is_left_on_the_broker_by_a_client_that_leaves(broker: Broker) -> None:
+async def test_nothing_is_left_on_the_broker_by_a_client_that_leaves_and_nobody_is_warned(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
     async with edge_on(broker.url) as edge, client_of(edge, broker.url) as client:
         async with client.events():
             before = await asyncio.to_thread(broker.rabbitmqctl, "list_queues", "name")
@@ -297,6 +300,7 @@ async def test_nothing_is_left_on_the_broker_by_a_client_that_leaves(broker: Bro
     assert "compute-client-events" in before
     assert client._replies not in after
     assert "compute-client-events" not in after
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_a_wrong_password_and_an_absent_broker_are_told_apart_and_not_shown(broker: Broker) -> None:
