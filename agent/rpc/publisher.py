@@ -154,8 +154,10 @@ class Publisher:
     async def _settled(self, task: asyncio.Task[object]) -> Outcome:
         """What became of it. In a task of its own, since a dying connection cancels whoever waits on it."""
         while not task.done():
+            was_blocked = await self.blocked()
             await asyncio.wait({task}, timeout=self._confirm_s)
-            if not task.done() and not await self.blocked():
+            # A broker that has just been unblocked gets the whole time from then on.
+            if not (task.done() or was_blocked or await self.blocked()):
                 await end(task)
         outcome = _outcome(task)
         if outcome is Outcome.CONFIRMED:
