@@ -16,6 +16,9 @@ So the failing step is undone too, and what a killed agent left is handled the s
 which steps were begun, and they are done again, or undone, without asking how far they had come. The price
 is that things get their names before they are made.
 
+A third is for calls that were given up: they may take effect late. Nothing is undone before `settled` has
+returned; when it doesn't in time, the outcome stays unknown.
+
 A cancelled step is no failure: either the agent is stopping (the journal keeps the saga and it is resumed
 at the next start) or the caller cancelled the operation, and then the runner is told to unwind.
 """
@@ -80,11 +83,16 @@ def _may_pass(failure: Exception) -> bool:
     return isinstance(failure, AgentError) and failure.retryable
 
 
+async def _nothing_hangs() -> None:
+    """For sagas none of whose calls can be given up."""
+
+
 @dataclass(slots=True)
 class Run(Generic[E, S]):
     """One run of a saga: what it may use, where it is written, how far it is.
 
-    `marks` begins with what an earlier run had written; `state` with the last state of that run.
+    `marks` begins with what an earlier run had written; `state` with the last state of that run. `settled` returns
+    when no call that was given up can take effect any more, and raises Unavailable when it doesn't know.
     """
 
     saga: Saga[E, S]
@@ -92,12 +100,14 @@ class Run(Generic[E, S]):
     journal: Entry
     state: S
     marks: dict[str, Mark] = field(default_factory=dict)
+    settled: Callable[[], Awaitable[None]] = _nothing_hangs
 
     async def forward(self) -> S:
         """Do every step not done yet. If one fails, undo it and those before it, newest first.
 
         Raises the step's AgentError after all was undone (anything else becomes `internal`);
-        OperationStuck when an undo failed; TimedOut, with nothing undone, when a step's outcome is unknown.
+        OperationStuck when an undo failed; TimedOut, with nothing undone, when a step's outcome is and stays
+        unknown.
         """
         for step in self.saga.steps:
             if self.marks.get(step.name) is Mark.DONE:
@@ -119,11 +129,24 @@ class Run(Generic[E, S]):
         return self.state
 
     async def backward(self) -> None:
-        """Undo every step that was begun, newest first. Raises OperationStuck."""
+        """Undo every step that was begun, newest first. Raises OperationStuck; TimedOut, with nothing undone, when
+        it doesn't settle."""
+        if self.marks:
+            await self.settle()
         with deadline.afresh(UNDO_S):
             for step in reversed(self.saga.steps):
                 if step.name in self.marks and self.marks[step.name] is not Mark.UNDONE:
                     await self._undo(step)
+
+    async def settle(self) -> None:
+        """Wait until what was begun is either done or not. Raises TimedOut after UNDO_S."""
+        try:
+            # As patient as an undo: libvirt may be away.
+            async for attempt in stamina.retry_context(on=_may_pass, attempts=None, timeout=UNDO_S):
+                with attempt, deadline.afresh(UNDO_S):
+                    await self.settled()
+        except AgentError as failure:
+            raise TimedOut(f"{failure.message}; what was begun stays until the operation is retried") from failure
 
     async def _do(self, step: Step[E, S]) -> None:
         await self._mark(step, Mark.BEGUN)

@@ -27,6 +27,7 @@ import libvirt
 import structlog
 
 from agent.errors import Internal, Unavailable, Unsupported
+from agent.hypervisor.doubts import Change
 from agent.hypervisor.libvirt_api import Connection
 from agent.hypervisor.libvirt_errors import Code, Failure, translate
 from agent.hypervisor.storage.faults import from_os_error
@@ -148,16 +149,26 @@ class Libvirt:
         )
 
     async def call(
-        self, lane: Lane, fn: Callable[[Connection], T], *, what: str, timeout: float | None = None
+        self,
+        lane: Lane,
+        fn: Callable[[Connection], T],
+        *,
+        what: str,
+        timeout: float | None = None,
+        change: Change | None = None,
     ) -> T:
-        """What `fn` returns; `what` names the attempt and its object in errors ("start of <uuid>").
+        """What `fn` returns; `what` names the attempt and its object in errors ("start of <uuid>"). `change`
+        is told when `fn` begins and ends, if it changes a guest.
 
         Raises Unavailable (not begun, or libvirt was lost: then `details.outcome` is "unknown"), TimedOut
         (begun and not returned: the outcome is unknown), whatever `libvirt_errors` makes of a libvirtError and
         `storage.faults` of an OSError, and whatever else `fn` raises.
         """
         seconds = self._timeouts[lane] if timeout is None else timeout
-        return await self._threads.call(lane, _translating(fn, what), what=what, timeout=seconds)
+        work = _translating(fn, what)
+        if change is not None:
+            work = change.watched(work)
+        return await self._threads.call(lane, work, what=what, timeout=seconds)
 
     @property
     def lost(self) -> int:

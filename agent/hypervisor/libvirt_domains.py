@@ -13,14 +13,14 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from agent.errors import Busy
+from agent.errors import Busy, NotFound
 from agent.hypervisor import domain as domain_xml
 from agent.hypervisor import libvirt_changes as changes
 from agent.hypervisor import libvirt_console as console
 from agent.hypervisor import libvirt_diagnostics, libvirt_views, readback
 from agent.hypervisor.connection import Lane, Libvirt
+from agent.hypervisor.doubts import Doubts
 from agent.hypervisor.facts import HostFacts
-from agent.hypervisor.gate import Gate
 from agent.hypervisor.libvirt_api import Connection
 from agent.hypervisor.libvirt_plug import Answer, Device, Unplug, attach_disk, attach_interface
 from agent.hypervisor.libvirt_waits import Waits
@@ -44,9 +44,9 @@ class LibvirtDomains:
         self.made: set[UUID] = set()  # for `watch`
         self._libvirt = libvirt
         self._facts_for = facts_for
-        self._gate = Gate()
         self._waits = Waits(self.power, news)
         self._unplug = Unplug(news, detach_timeout)
+        self._doubts = Doubts(self._seen)
 
     def render(self, guest: Guest) -> str:
         return domain_xml.build(guest, self._facts_for(guest.spec.uuid))
@@ -128,6 +128,17 @@ class LibvirtDomains:
         stamp = partial(changes.stamp, generation=generation, request_id=request_id)
         await self._do(Lane.SHORT, "write the generation of", uuid, stamp)
 
+    async def settle(self, uuid: UUID) -> None:
+        await self._doubts.settle(uuid)
+
+    def suspect(self, uuid: UUID) -> None:
+        self._doubts.suspect(uuid)
+
+    async def _seen(self, uuid: UUID) -> DomainView | None:
+        with contextlib.suppress(NotFound):
+            return await self.get(uuid)
+        return None
+
     async def diagnostics(self, uuid: UUID) -> dict[str, Any]:
         return await self._do(Lane.QUERY, "reading the counters of", uuid, libvirt_diagnostics.diagnostics)
 
@@ -143,7 +154,6 @@ class LibvirtDomains:
         return await self._change(lane, doing, uuid, work)
 
     async def _change(self, lane: Lane, doing: str, uuid: UUID, work: Callable[[Connection], T]) -> T:
-        async def call(watched: Callable[[Connection], T]) -> T:
-            return await self._libvirt.call(lane, watched, what=f"{doing} instance {uuid}")
-
-        return await self._gate.pass_through(uuid, work, call)
+        """It may take effect late, when it is given up."""
+        with self._doubts.change(uuid) as change:
+            return await self._libvirt.call(lane, work, what=f"{doing} instance {uuid}", change=change)

@@ -3,7 +3,8 @@
 Two drivers stand behind these ports, `libvirt` and `fake`, and the same contract tests hold both to them.
 All methods are safe to repeat: "already so" is success, absent is success for whatever removes. All may
 raise `Unavailable` (libvirt or storage can't be reached) and `TimedOut` (a blocking call ran past its
-deadline: its outcome is unknown). Anything else is named in the docstring.
+deadline: its outcome is unknown, and it may take effect late: see `Domains.settle`). Anything else is named in
+the docstring.
 """
 
 from __future__ import annotations
@@ -161,6 +162,17 @@ class Domains(Protocol):
 
     async def stamp(self, uuid: UUID, generation: int, request_id: str | None) -> None:
         """Write the generation into the domain's metadata. An absent domain is fine."""
+        ...
+
+    async def settle(self, uuid: UUID) -> None:
+        """Returns when no call on this instance that was given up can take effect any more; at once when there is
+        none. To be asked before each change and each undo. Raises Unavailable when one still may after a minute.
+        """
+        ...
+
+    def suspect(self, uuid: UUID) -> None:
+        """An earlier run of the agent may have left a call on this instance under way: `settle` looks until it
+        rests."""
         ...
 
     async def diagnostics(self, uuid: UUID) -> dict[str, Any]:

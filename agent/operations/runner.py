@@ -1,7 +1,7 @@
 """Runs operations: from the journal, through the instance's mailbox, to the answer in the journal.
 
     accept   journaled (durable), then submitted          the edge may acknowledge
-    turn     generation, deadline, admission              refused: answered, nothing begun
+    turn     settled, deadline, generation, admission     refused: answered, nothing begun
     run      the saga, each step journaled                failed: undone
     finish   answer and `.end` or `.error` event, in one transaction
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,14 +24,15 @@ import stamina
 import structlog
 
 from agent import telemetry
-from agent.errors import AgentError, Busy, Conflict, Unavailable
-from agent.hypervisor.ports import Hypervisor
+from agent.errors import AgentError, Busy, Conflict, Internal, NotFound, TimedOut, Unavailable
+from agent.hypervisor.ports import DomainView, Hypervisor
 from agent.instances import Instances, Job
 from agent.journal import Journal
 from agent.journal.records import Acceptance, Accepted, Answer, NewEvent, NewOperation, OperationRecord, Status
 from agent.operations import TABLE
 from agent.operations.outcome import STATUS_BY_ERROR, bug, error_body, event
 from agent.operations.turn import Ground, Limits, Turn
+from agent.operations.unknown import Unknown, is_lacking
 from agent.saga import Run, Saga
 
 log = structlog.get_logger(__name__)
@@ -64,7 +66,8 @@ class Operations:
         control: Mapping[str, Saga[Operations, Any]],
     ) -> None:
         self.journal = journal
-        self._ground = Ground(journal, hypervisor, limits, self._progressed)
+        self._ground = Ground(journal, hypervisor, limits, self._progressed, self._clear_up)
+        self._unknown = Unknown()
         self._instances = instances
         self._max_pending = limits.max_pending
         self._tell = tell
@@ -97,6 +100,11 @@ class Operations:
     async def recover(self) -> int:
         """Submit what an earlier run left unfinished; how many there were."""
         unfinished = await self.journal.unfinished()
+        await self._unknown.load(self.journal)
+        begun = {record.instance_uuid for record in unfinished if record.steps and record.instance_uuid}
+        for uuid in begun | self._unknown.instances:
+            # Calls of that run may be under way still: libvirt does what it was sent.
+            self._ground.hypervisor.domains.suspect(uuid)
         for record in unfinished:
             # Bounds are for what is asked now; this was accepted.
             await self._submit(record, bounded=False)
@@ -108,9 +116,8 @@ class Operations:
         if record.status not in RETRYABLE:
             raise Conflict(f"operation {operation_id} is {record.status.value}, not stuck")
         # What has no undo is tried again instead: its steps may run twice.
-        undo = [step.name for step in TABLE[record.method].saga.steps if step.undo is not None]
-        await self.journal.requeue(operation_id, undo=undo)
-        job = await self._submit(await self.journal.operation(operation_id), undo=bool(undo), bounded=False)
+        undo = "it was given up" if TABLE[record.method].can_be_undone else None
+        job = await self._submit(await self._requeued(record), undo=undo, bounded=False)
         if job is not None:
             await job.ended.wait()
         return await self.journal.operation(operation_id)
@@ -142,7 +149,38 @@ class Operations:
         await self._instances.stop()
         await asyncio.gather(*controlling, return_exceptions=True)
 
-    async def _submit(self, record: OperationRecord, *, undo: bool = False, bounded: bool = True) -> Job | None:
+    async def _requeued(self, record: OperationRecord) -> OperationRecord:
+        """To be undone, as far as it can be."""
+        undo = [step.name for step in TABLE[record.method].saga.steps if step.undo is not None]
+        await self.journal.requeue(record.id, undo=undo)
+        return await self.journal.operation(record.id)
+
+    async def _clear_up(self, uuid: UUID, job: Job) -> None:
+        """Undo the instance's last operation if its outcome was unknown and isn't there; in the turn of `job`."""
+        record = await self._unknown.latest(self.journal, uuid)
+        lacking = record is not None and await self._is_lacking(uuid, record)
+        self._unknown.instances.discard(uuid)
+        if record is not None and lacking:
+            record = await self._requeued(record)
+            self._count(+1)
+            why = "its outcome was unknown, and what it asked for isn't there"
+            await self._perform(record, Turn(self._ground, TABLE[record.method], record, job).take(why))
+
+    async def _is_lacking(self, uuid: UUID, record: OperationRecord) -> bool:
+        operation = TABLE[record.method]
+        try:
+            state = self.journal.load_state(record, operation.saga.state)
+        except (Conflict, Internal) as error:
+            log.warning("operation.unreadable", operation=str(record.id), error=error.message)
+            return False  # for a person: the next change isn't kept from its turn
+        view: DomainView | None = None
+        with suppress(NotFound):
+            view = await self._ground.hypervisor.domains.get(uuid)
+        return is_lacking(operation, state, view, await self.journal.generation(uuid))
+
+    async def _submit(
+        self, record: OperationRecord, *, undo: str | None = None, bounded: bool = True
+    ) -> Job | None:
         self._count(+1)
         if record.method in self._control:
             self._start_control(record)
@@ -214,6 +252,8 @@ class Operations:
         self, record: OperationRecord, outcome: dict[str, Any] | AgentError, shares: dict[str, float]
     ) -> None:
         """Write the end; shielded, so that a stop in this moment can't separate work and answer."""
+        if isinstance(outcome, TimedOut) and record.instance_uuid is not None:
+            self._unknown.instances.add(record.instance_uuid)
         if "total" in shares:
             others = sum(v for name, v in shares.items() if name not in ("total", "queued"))
             shares["own"] = max(0.0, shares["total"] - others)

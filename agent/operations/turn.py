@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
+from uuid import UUID
 
 import structlog
 
@@ -40,12 +41,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What every turn stands on. `progressed` is told by the steps how far they are."""
+    """What every turn stands on. `progressed` is told by the steps how far they are; `clear_up` is asked, once the
+    instance has settled, to undo what an operation of unknown outcome left, on behalf of a job."""
 
     journal: Journal
     hypervisor: Hypervisor
     limits: Limits
     progressed: Callable[[OperationRecord, str, float], None]
+    clear_up: Callable[[UUID, Job], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -57,12 +60,15 @@ class Turn:
     record: OperationRecord
     job: Job
 
-    async def take(self, undo: bool) -> dict[str, Any]:
-        """The result, as JSON. Raises AgentError; CancelledError when the agent is stopping."""
+    async def take(self, undo: str | None = None) -> dict[str, Any]:
+        """The result, as JSON; `undo` says why it is undone instead. Raises AgentError; CancelledError when the
+        agent is stopping."""
         journal = self.ground.journal
         state: State = journal.load_state(self.record, self.operation.saga.state)
         marks = {step.name: step.mark for step in self.record.steps}
-        run = Run(self.operation.saga, self._env(), journal.entry(self.record.id), state, marks)
+        run = Run(
+            self.operation.saga, self._env(), journal.entry(self.record.id), state, marks, settled=self._settled
+        )
         try:
             return await self._advance(run, undo)
         except asyncio.CancelledError:
@@ -71,15 +77,29 @@ class Turn:
             await self._give_up(run, f"cancelled: {self.job.cancelled}")
             raise AssertionError("unreachable") from None
 
-    async def _advance(self, run: Run[Env, Any], undo: bool) -> dict[str, Any]:
+    async def _settled(self) -> None:
+        await self.ground.hypervisor.domains.settle(self._uuid)
+
+    @property
+    def _uuid(self) -> UUID:
+        assert self.record.instance_uuid is not None  # noqa: S101 - every operation in the table has one
+        return self.record.instance_uuid
+
+    async def _advance(self, run: Run[Env, Any], undo: str | None) -> dict[str, Any]:
         if self.job.cancelled is not None:
             await self._give_up(run, f"cancelled: {self.job.cancelled}")
-        if undo:
-            await self._give_up(run, "it was given up")
+        if undo is not None:
+            await self._give_up(run, undo)
         if BACKWARD & set(run.marks.values()):
             await run.backward()
             raise OperationFailed("it had failed or been cancelled before the agent was restarted; all was undone")
-        return await (self._resume(run) if run.marks else self._begin(run))
+        if run.marks:
+            return await self._resume(run)
+        self._check_time()
+        await self._wait_for_the_last()
+        if self.job.cancelled is not None:  # meanwhile, and who was at work then has taken it for his own end
+            await self._give_up(run, f"cancelled: {self.job.cancelled}")
+        return await self._begin(run)
 
     async def _give_up(self, run: Run[Env, Any], why: str) -> NoReturn:
         """Undo what was begun. Raises Cancelled, or OperationStuck."""
@@ -112,8 +132,18 @@ class Turn:
         log.info("operation.begun", operation=str(self.record.id))
         return await self._go(run)
 
+    async def _wait_for_the_last(self) -> None:
+        """Until no call of an earlier operation can take effect any more, and nothing invisible is left of it."""
+        try:
+            await self._settled()
+            await self.ground.clear_up(self._uuid, self.job)
+            await self._settled()
+        except (TimedOut, Unavailable) as error:
+            raise Unavailable(f"{error.message}; nothing was begun", details=error.details) from error
+
     async def _resume(self, run: Run[Env, Any]) -> dict[str, Any]:
         log.info("operation.resumed", operation=str(self.record.id), marks=run.marks)
+        await run.settle()
         late = self.record.not_after is not None and datetime.now(UTC) > self.record.not_after
         if late and self.operation.can_be_undone:
             await run.backward()
@@ -145,9 +175,8 @@ class Turn:
             raise Unavailable(f"{error.message}; nothing was begun") from error
 
     async def _look(self) -> DomainView | None:
-        assert self.record.instance_uuid is not None  # noqa: S101
         try:
-            return await self.ground.hypervisor.domains.get(self.record.instance_uuid)
+            return await self.ground.hypervisor.domains.get(self._uuid)
         except NotFound:
             return None
 

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from agent.hypervisor.fake.control import FakeWorld
 from agent.hypervisor.fake.driver import fake_driver
+from agent.hypervisor.fake.faults import Fault
 from agent.hypervisor.ports import Hypervisor, Kind
 from agent.spec import (
     AnyDisk,
@@ -89,6 +90,14 @@ class FakeHost:
             yield
         finally:
             self._hands.outage(False)
+
+    @asynccontextmanager
+    async def daemon_deaf(self) -> AsyncIterator[None]:
+        self._hands.faults.add(Fault(call="domains.*", hang=True))
+        try:
+            yield
+        finally:
+            self._hands.faults.clear("domains.*")
 
     def spec(self) -> InstanceSpec:
         uuid = uuid4()

@@ -122,6 +122,14 @@ class LibvirtHost:
         finally:
             await asyncio.to_thread(self._libvirtd.start)
 
+    @asynccontextmanager
+    async def daemon_deaf(self) -> AsyncIterator[None]:
+        await asyncio.to_thread(self._libvirtd.freeze)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self._libvirtd.thaw)
+
     def spec(self) -> InstanceSpec:
         uuid = uuid4()
         return InstanceSpec(uuid=uuid, name=f"guest-{uuid}", vcpus=1, memory_mb=32)

@@ -55,11 +55,12 @@ NEEDS_THE_GUEST: dict[str, Act] = {
 ABSENT_IS_FINE: dict[str, Act] = {
     "undefine": lambda w, s: w.hypervisor.domains.undefine(s.uuid),
     "power_off": lambda w, s: w.hypervisor.domains.power_off(s.uuid),
+    "settle": lambda w, s: w.hypervisor.domains.settle(s.uuid),
     "stamp": lambda w, s: w.hypervisor.domains.stamp(s.uuid, 9, "r9"),
     "wait_for": lambda w, s: w.hypervisor.domains.wait_for(s.uuid, frozenset(PowerState), 0.0),
     "wait_for_reboot": lambda w, s: w.hypervisor.domains.wait_for_reboot(s.uuid, 0.0),
 }
-ASKS_OTHERWISE = {"render", "list", "define"}
+ASKS_OTHERWISE = {"render", "list", "define", "suspect"}
 
 
 async def test_every_method_of_the_port_has_a_rule_for_absent_guests(world: World) -> None:

@@ -126,6 +126,10 @@ class World(Protocol):
         """The hypervisor's daemon is dead inside, by SIGKILL, and started again after. Guests live on."""
         ...
 
+    def daemon_deaf(self) -> AbstractAsyncContextManager[None]:
+        """Inside, what is asked of the hypervisor's daemon neither fails nor returns; after, it goes on."""
+        ...
+
     # What a test makes guests from.
 
     def spec(self) -> InstanceSpec:

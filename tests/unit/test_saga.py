@@ -158,3 +158,52 @@ async def test_undoing_waits_for_a_journal_that_cannot_be_written() -> None:
         await Run(saga(fails="define"), host, lines, Made()).forward()
     assert host == set()
     assert {lines.marks()[name] for name in ("directory", "disks", "define")} == {Mark.UNDONE}
+
+
+async def test_nothing_is_undone_before_what_was_given_up_has_settled() -> None:
+    host, lines, settles = Host(), Lines(), asyncio.Event()
+
+    async def settled() -> None:
+        await settles.wait()
+
+    run = Run(saga(fails="define"), host, lines, Made(), settled=settled)
+    failing = asyncio.create_task(run.forward())
+    done, _ = await asyncio.wait({failing}, timeout=0.05)
+    assert not done
+    assert host == {"directory", "disks"}
+    assert Mark.UNDOING not in lines.marks().values()
+    settles.set()
+    with pytest.raises(Conflict):
+        await failing
+    assert host == set()
+
+
+async def test_what_doesnt_settle_stays_as_it_is_and_its_outcome_unknown() -> None:
+    host, lines = Host(), Lines()
+
+    async def settled() -> None:
+        raise TimedOut("it hangs")
+
+    with pytest.raises(TimedOut, match="it hangs; what was begun stays until the operation is retried"):
+        await Run(saga(fails="define"), host, lines, Made(), settled=settled).forward()
+    assert host == {"directory", "disks"}
+    assert Mark.UNDOING not in lines.marks().values()
+
+
+async def test_an_undo_waits_for_what_is_away_to_settle() -> None:
+    host, lines, tries = Host(), Lines(), iter((Unavailable("away"), Unavailable("away"), None))
+
+    async def settled() -> None:
+        if (failure := next(tries)) is not None:
+            raise failure
+
+    with pytest.raises(Conflict):
+        await Run(saga(fails="define"), host, lines, Made(), settled=settled).forward()
+    assert host == set()
+
+
+async def test_where_nothing_was_begun_nothing_has_to_settle() -> None:
+    async def settled() -> None:
+        raise TimedOut("asked for nothing")
+
+    await Run(saga(), Host(), Lines(), Made(), settled=settled).backward()

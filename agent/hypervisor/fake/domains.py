@@ -183,6 +183,12 @@ class FakeDomains:
         update = {"generation": generation, "request_id": request_id}
         self._change_if_there(uuid, lambda had, _: had.model_copy(update=update))
 
+    async def settle(self, uuid: UUID) -> None:
+        await self.gate.doubts.settle(uuid)
+
+    def suspect(self, uuid: UUID) -> None:
+        self.gate.doubts.suspect(uuid)
+
     @gated
     async def diagnostics(self, uuid: UUID) -> dict[str, Any]:
         return views.diagnostics(self._ours(uuid), time.time())

@@ -6,7 +6,10 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import UUID
 
+from agent.errors import Unavailable
+from agent.hypervisor.doubts import Doubts
 from agent.hypervisor.fake.disks import FakeDisks
 from agent.hypervisor.fake.domains import FakeDomains
 from agent.hypervisor.fake.faults import Gate
@@ -27,14 +30,22 @@ def fake_driver(
     call_timeout: float = 60.0,
     detach_timeout: float = 60.0,
     poll: float = 0.2,
+    settle_bound: float = 60.0,
 ) -> Hypervisor:
     """The ports on the world in `<state_dir>/world`, made when it isn't there.
 
     `allowed_directories` is as in the storage settings. `call_timeout` and `detach_timeout` are in seconds,
-    for calls whose caller has no earlier deadline. `poll`: seconds between looks at what others changed.
+    for calls whose caller has no earlier deadline. `poll`: seconds between looks at what others changed, or at a
+    suspect instance. `settle_bound`: seconds after which it is said that a call which was given up hangs still.
     """
     world = World(state_dir / "world")
-    gate = Gate(world, call_timeout)
+
+    async def look(uuid: UUID) -> object:
+        if world.down:
+            raise Unavailable("the fake hypervisor is down")
+        return world.get(uuid)
+
+    gate = Gate(world, call_timeout, Doubts(look, quiet_s=poll, bound_s=settle_bound))
     watch = Watch(world, poll)
     allowed = AllowedPaths(allowed_directories)
     disks = FakeDisks(world, gate, state_dir, allowed)

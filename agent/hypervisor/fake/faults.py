@@ -16,7 +16,8 @@ At `before` nothing was done yet; at `half` a part was (`halfway()` in the code 
 which; a call that has nothing to divide, or nothing to do, doesn't pass it); at `after` all was done and only the
 answer is lost. A fault waits (`slow`, then `hang` until its line is taken out), kills the process (`die`),
 or raises (`error`, a code of `agent.errors`), in this order. Waiting past the deadline is TimedOut,
-as with the real driver.
+as with the real driver, and as there a change of an instance that was given up isn't stopped by that: when it
+is released it goes on from where it hangs, and takes effect late.
 
 What isn't awaited (`render`, `layout`, `describe` of volumes) doesn't pass the gate.
 """
@@ -38,6 +39,7 @@ from uuid import UUID
 from pydantic import NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError, field_validator
 
 from agent import deadline, errors
+from agent.hypervisor.doubts import Doubts
 from agent.hypervisor.fake.world import World, write
 from agent.spec import Frozen
 
@@ -46,6 +48,8 @@ R = TypeVar("R")
 
 When = Literal["before", "half", "after"]
 RELEASE_POLL = 0.05
+READS = frozenset({"domains.get", "domains.diagnostics", "domains.console_output", "disks.check"})
+"""Calls about an instance that change nothing: given up, they are over."""
 
 
 class Fault(Frozen):
@@ -132,15 +136,27 @@ class Gate:
     """The one way to every port of the fake. `call_timeout`: seconds a call may take when the caller has
     no earlier deadline."""
 
-    def __init__(self, world: World, call_timeout: float) -> None:
+    def __init__(self, world: World, call_timeout: float, doubts: Doubts) -> None:
         self._world = world
         self._call_timeout = call_timeout
+        self._late: set[asyncio.Task[Any]] = set()
+        self.doubts = doubts
         self.faults = Faults(world)
 
     async def run(self, call: str, instance: UUID | None, work: Callable[[], Awaitable[R]]) -> R:
         """Do the work between its faults. Raises what the faults say, Unavailable while the world is down."""
         ends = time.monotonic() + deadline.remaining(self._call_timeout)
-        token = _passage.set(functools.partial(self._pass, call, instance, ends))
+        if instance is None or call in READS:
+            return await self._through(Passage(self.faults, call, instance, ends), work)
+        passage = Passage(self.faults, call, instance, ends, asyncio.get_running_loop().create_future())
+        with self.doubts.change(instance) as change:
+            change.begin()
+            doing = asyncio.ensure_future(self._through(passage, work))
+            doing.add_done_callback(lambda _: change.end())
+            return await self._outcome(call, doing, passage)
+
+    async def _through(self, passage: Passage, work: Callable[[], Awaitable[R]]) -> R:
+        token = _passage.set(passage)
         try:
             await asyncio.sleep(0)  # others get their turn, as with every real call
             await _at("before")
@@ -152,27 +168,78 @@ class Gate:
             _passage.reset(token)
         return answer
 
-    async def _pass(self, call: str, instance: UUID | None, ends: float, when: When) -> None:
-        fault = self.faults.take(call, when, instance)
+    async def _outcome(self, call: str, doing: asyncio.Task[R], passage: Passage) -> R:
+        assert passage.given_up is not None  # noqa: S101 - `run` made it
+        either: set[asyncio.Future[Any]] = {doing, passage.given_up}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            doing.cancel()
+            await asyncio.wait({doing})
+            raise
+        if doing.done():
+            return doing.result()
+        self._late.add(doing)
+        doing.add_done_callback(self._came_late)
+        raise _timed_out(call)
+
+    def _came_late(self, done: asyncio.Task[Any]) -> None:
+        self._late.discard(done)
+        if not done.cancelled():
+            done.exception()  # for nobody
+
+
+class Passage:
+    """One call's way through its faults, to the time `ends`. With a future `given_up` that is set then, and the
+    call goes on when it is released; without, it is over."""
+
+    def __init__(
+        self,
+        faults: Faults,
+        call: str,
+        instance: UUID | None,
+        ends: float,
+        given_up: asyncio.Future[None] | None = None,
+    ) -> None:
+        self.given_up = given_up
+        self._faults = faults
+        self._call = call
+        self._instance = instance
+        self._ends = ends
+
+    async def __call__(self, when: When) -> None:
+        fault = self._faults.take(self._call, when, self._instance)
         if fault is None:
             return
-        await self._wait(call, fault, ends)
+        await self._wait(fault)
         if fault.die:
             os.kill(os.getpid(), signal.SIGKILL)
         if fault.error is not None:
-            message = fault.message or f"{call} was told to fail ({when})"
+            message = fault.message or f"{self._call} was told to fail ({when})"
             raise errors.BY_CODE[fault.error](message)
 
-    async def _wait(self, call: str, fault: Fault, ends: float) -> None:
+    async def _wait(self, fault: Fault) -> None:
+        slow_until = time.monotonic() + fault.slow
         try:
-            async with asyncio.timeout(max(0.0, ends - time.monotonic())):
-                if fault.slow:
-                    await asyncio.sleep(fault.slow)
-                while fault.hang and self.faults.has(fault):  # noqa: ASYNC110
-                    # Other processes take the line out: there is no event to wait for.
-                    await asyncio.sleep(RELEASE_POLL)
+            async with asyncio.timeout(max(0.0, self._ends - time.monotonic())):
+                await self._released(fault, slow_until)
         except TimeoutError:
-            raise errors.TimedOut(f"{call} didn't answer in time: its outcome is unknown") from None
+            if self.given_up is None:
+                raise _timed_out(self._call) from None
+            if not self.given_up.done():
+                self.given_up.set_result(None)
+            await self._released(fault, slow_until)
+
+    async def _released(self, fault: Fault, slow_until: float) -> None:
+        if (left := slow_until - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+        while fault.hang and self._faults.has(fault):  # noqa: ASYNC110
+            # Other processes take the line out: there is no event to wait for.
+            await asyncio.sleep(RELEASE_POLL)
+
+
+def _timed_out(call: str) -> errors.TimedOut:
+    return errors.TimedOut(f"{call} didn't answer in time: its outcome is unknown")
 
 
 _passage: ContextVar[Callable[[When], Awaitable[None]] | None] = ContextVar("passage", default=None)

@@ -40,10 +40,12 @@ class Inside:
     world: FakeWorld
 
     @classmethod
-    async def open(cls, directory: Path, max_pending: int = 1000) -> Inside:
+    async def open(cls, directory: Path, max_pending: int = 1000, **driver: Any) -> Inside:
+        """`driver`: what `fake_driver` takes, where it shall be otherwise than here."""
         key = KeyFile.load_or_create(directory / "journal.key")
         journal = await Journal.open(directory / "journal.db", key, host="h1")
-        hypervisor = fake_driver(directory, hostname="h1", poll=0.02, detach_timeout=0.3)
+        fast: dict[str, Any] = {"hostname": "h1", "poll": 0.02, "detach_timeout": 0.3}
+        hypervisor = fake_driver(directory, **fast | driver)
         instances = Instances(max_waiting=4)
         limits = Limits(spawn_timeout_s=30, operation_timeout_s=30, max_pending=max_pending)
         operations = Operations(
@@ -60,9 +62,9 @@ class Inside:
         await self.operations.stop()
         await self.journal.close()
 
-    async def again(self) -> Inside:
+    async def again(self, **driver: Any) -> Inside:
         await self.close()
-        return await Inside.open(self.directory)
+        return await Inside.open(self.directory, **driver)
 
     async def submit(self, method: str, state: Frozen, **given: Any) -> UUID:
         """Accept an operation and return its id, done or not."""

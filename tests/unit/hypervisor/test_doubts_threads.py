@@ -1,19 +1,21 @@
-"""A call that was given up and goes on keeps others from its instance, and from no other."""
+"""A call that was given up and goes on in its worker keeps others from its instance, and from no other."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from agent.errors import TimedOut, Unavailable
-from agent.hypervisor.gate import Gate, Work
+from agent.hypervisor.doubts import Doubts
 from agent.hypervisor.libvirt_api import Connection
-from agent.hypervisor.threads import Late, Threads
+from agent.hypervisor.threads import Threads
+
+Work = Callable[[Connection], int]
 
 A, B = uuid4(), uuid4()
 SHORT, LONG = 0.05, 10.0
@@ -34,20 +36,16 @@ class Lines:
 
 class Ground:
     def __init__(self) -> None:
-        self.gate = Gate()
+        self.doubts = Doubts(self._look)
         self.go_on = threading.Event()
-        self.late = asyncio.Event()
-        self.threads: Threads[Connection] = Threads(Lines(), {"change": 2}, on_late=self._heard)
+        self.threads: Threads[Connection] = Threads(Lines(), {"change": 2})
 
-    def _heard(self, _: Late) -> None:
-        self.late.set()
+    async def _look(self, _: UUID) -> object:
+        raise AssertionError("every call here is answered")
 
-    async def change(self, work: Work[int], uuid: object = A, timeout: float = LONG) -> int:
-        async def call(watched: Work[int]) -> int:
-            return await self.threads.call("change", watched, what="x", timeout=timeout)
-
-        assert uuid in (A, B)
-        return await self.gate.pass_through(A if uuid is A else B, work, call)
+    async def change(self, work: Work, uuid: UUID = A, timeout: float = LONG) -> int:
+        with self.doubts.change(uuid) as change:
+            return await self.threads.call("change", change.watched(work), what="x", timeout=timeout)
 
     def hang(self, _: Connection) -> int:
         self.go_on.wait()
@@ -74,7 +72,7 @@ async def test_what_comes_after_a_call_that_hangs_waits_until_it_has_returned(gr
             await ground.change(quick)
     assert await ground.change(quick, B) == 2
     ground.go_on.set()
-    await asyncio.wait_for(ground.late.wait(), LONG)
+    await asyncio.wait_for(ground.doubts.settle(A), LONG)
     assert await ground.change(quick) == 2
 
 
@@ -92,6 +90,9 @@ async def test_a_cancelled_call_that_goes_on_is_waited_for_too(ground: Ground) -
         await call
     with pytest.raises(Unavailable):
         await ground.change(quick)
+    ground.go_on.set()
+    await asyncio.wait_for(ground.doubts.settle(A), LONG)
+    assert await ground.change(quick) == 2
 
 
 async def test_a_call_that_was_never_begun_gates_nothing(ground: Ground) -> None:

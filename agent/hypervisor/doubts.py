@@ -1,0 +1,186 @@
+"""Calls that were given up, and when none of them can take effect any more. One `Doubts` for a driver.
+
+Every call that changes a guest is a `Change` of its instance. A caller gives up at his deadline, the call
+doesn't: whoever makes the instance's next change asks `settle` first, and nobody undoes or destroys what is
+about to come into being.
+
+    WAITING ──begin──> RUNNING ──end, answered──> OVER
+       │                  │  \\──end, connection broke──> OVER, the instance is suspect
+       │ leave            │ leave
+       v                  v
+     OVER              RUNNING, nobody waits: the instance isn't settled until it ends
+
+A suspect instance is one of which a call's answer was lost, with its connection or with the agent's last run:
+the hypervisor may have the request in its queue. It is settled when two looks on another connection, a quiet
+time apart, see the same. What was sent before is read before: by the first look's answer the hypervisor has
+at least begun what was in its queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+from uuid import UUID
+
+from agent.errors import AgentError, Unavailable
+from agent.telemetry import share
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+QUIET_S = 1.0
+"""Seconds between two looks at a suspect instance."""
+BOUND_S = 60.0
+"""Seconds after which it is said that an instance doesn't settle."""
+
+
+class Phase(enum.Enum):
+    WAITING = enum.auto()
+    RUNNING = enum.auto()
+    OVER = enum.auto()
+
+
+class Change:
+    """One call. `begin` and `end` may come from any thread, once each; `told` is called on the loop when a call
+    ends that nobody waits for, or whose answer is lost."""
+
+    def __init__(self, uuid: UUID, told: Callable[[Change, bool], None]) -> None:
+        self.uuid = uuid
+        self.left_at: float | None = None
+        self._told = told
+        self._loop = asyncio.get_running_loop()
+        self._phase = Phase.WAITING
+        self._lock = threading.Lock()
+
+    def begin(self) -> bool:
+        """False when the caller has left: then nothing may be done."""
+        with self._lock:
+            if self._phase is Phase.WAITING:
+                self._phase = Phase.RUNNING
+            return self._phase is Phase.RUNNING
+
+    def end(self, answered: bool = True) -> None:
+        with self._lock:
+            self._phase = Phase.OVER
+            left = self.left_at is not None
+        if left or not answered:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._told, self, answered)
+
+    def leave(self) -> bool:
+        """The caller goes. True when the call is over, or never begins."""
+        with self._lock:
+            if self._phase is Phase.RUNNING:
+                self.left_at = time.monotonic()
+                return False
+            self._phase = Phase.OVER
+            return True
+
+    def watched(self, fn: Callable[[R], T]) -> Callable[[R], T]:
+        """`fn` for a worker's thread; an Unavailable with `details.outcome` "unknown" is an answer lost."""
+
+        def run(resource: R) -> T:
+            if not self.begin():
+                raise Unavailable(f"a call on instance {self.uuid} was given up before it was begun")
+            answered = True
+            try:
+                return fn(resource)
+            except Unavailable as error:
+                answered = error.details.get("outcome") != "unknown"
+                raise
+            finally:
+                self.end(answered)
+
+        return run
+
+
+class Doubts:
+    """`look` gives something that is equal when nothing changed; it may raise AgentError."""
+
+    def __init__(
+        self, look: Callable[[UUID], Awaitable[object]], *, quiet_s: float = QUIET_S, bound_s: float = BOUND_S
+    ) -> None:
+        self._look = look
+        self._quiet_s = quiet_s
+        self._bound_s = bound_s
+        self._changes: dict[UUID, set[Change]] = {}
+        self._suspects: set[UUID] = set()
+        self._ended = asyncio.Event()
+
+    @contextmanager
+    def change(self, uuid: UUID) -> Iterator[Change]:
+        """Around a call on an instance, for as long as somebody waits for it. Raises Unavailable while an earlier
+        one, given up, hasn't returned: nothing is done under its feet, whoever forgot to ask `settle`."""
+        if any(earlier.left_at is not None for earlier in self._changes.get(uuid, ())):
+            raise Unavailable(
+                f"a call on instance {uuid} was given up and hasn't returned yet: what it does isn't known before"
+            )
+        change = Change(uuid, self._told)
+        self._changes.setdefault(uuid, set()).add(change)
+        try:
+            yield change
+        finally:
+            if change.leave():
+                self._forget(change)
+
+    def suspect(self, uuid: UUID) -> None:
+        """A call on this instance may be under way of which this driver knows nothing."""
+        self._suspects.add(uuid)
+
+    async def settle(self, uuid: UUID) -> None:
+        """Returns at once when nothing is in doubt. Raises Unavailable when a call still hangs BOUND_S after it
+        was given up, or the instance can't be looked at or doesn't come to rest."""
+        if uuid in self._changes:
+            await self._all_over(uuid)
+        if uuid in self._suspects:
+            await self._quiet(uuid)
+
+    async def _all_over(self, uuid: UUID) -> None:
+        while changes := self._changes.get(uuid):
+            now = time.monotonic()
+            left = max(change.left_at or now for change in changes) + self._bound_s - now
+            if left <= 0:
+                raise Unavailable(
+                    f"a call on instance {uuid} that was given up hangs still and may yet take effect; "
+                    "it ends at the latest when libvirtd is restarted"
+                )
+            self._ended.clear()
+            with share("wait"), contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), left)
+
+    async def _quiet(self, uuid: UUID) -> None:
+        ends = time.monotonic() + self._bound_s
+        seen = await self._seen(uuid)
+        while time.monotonic() < ends:
+            with share("wait"):
+                await asyncio.sleep(self._quiet_s)
+            before, seen = seen, await self._seen(uuid)
+            if seen == before:
+                self._suspects.discard(uuid)
+                return
+        raise Unavailable(f"instance {uuid} goes on changing, and nobody here changes it")
+
+    async def _seen(self, uuid: UUID) -> object:
+        try:
+            return await self._look(uuid)
+        except AgentError as error:
+            message = f"a call on instance {uuid} may yet take effect, and it can't be looked at: {error.message}"
+            raise Unavailable(message) from error
+
+    def _told(self, change: Change, answered: bool) -> None:
+        if not answered:
+            self._suspects.add(change.uuid)
+        self._forget(change)
+
+    def _forget(self, change: Change) -> None:
+        changes = self._changes.get(change.uuid, set())
+        changes.discard(change)
+        if not changes:
+            self._changes.pop(change.uuid, None)
+        self._ended.set()

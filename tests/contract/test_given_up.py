@@ -1,0 +1,96 @@
+"""Calls past their deadline: given up by their caller, they take effect late, and then nothing is left of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from agent import deadline
+from agent.errors import NotFound, TimedOut
+from agent.spec import InstanceSpec, PowerState
+from tests.contract.world import World, guest_of, made, running
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@asynccontextmanager
+async def late(world: World, spec: InstanceSpec, call: Awaitable[object]) -> AsyncIterator[None]:
+    """Inside, the call hangs and has been given up; afterwards its instance has settled."""
+    domains = world.hypervisor.domains
+    async with world.daemon_deaf():
+        with deadline.within(0.3), pytest.raises(TimedOut):
+            await call
+        settling = asyncio.create_task(domains.settle(spec.uuid))
+        done, _ = await asyncio.wait({settling}, timeout=world.moment)
+        assert not done
+        yield
+    await asyncio.wait_for(settling, world.patience)
+
+
+async def remove(world: World, spec: InstanceSpec) -> None:
+    """As `destroy` does it; then it is gone, and stays away."""
+    domains = world.hypervisor.domains
+    mark = world.observed.mark()
+    await domains.power_off(spec.uuid)
+    await domains.undefine(spec.uuid)
+    await asyncio.sleep(world.moment)
+    with pytest.raises(NotFound):
+        await domains.get(spec.uuid)
+    assert PowerState.RUNNING not in {state for state, _ in world.observed.power(spec.uuid, mark)}
+
+
+async def test_a_start_that_was_given_up_and_takes_effect_late_is_no_ghost(world: World) -> None:
+    domains = world.hypervisor.domains
+    spec = await running(world, world.spec())
+    await domains.power_off(spec.uuid)
+    async with late(world, spec, domains.start(spec.uuid)):
+        pass
+    assert (await domains.get(spec.uuid)).power_state is PowerState.RUNNING
+    await remove(world, spec)
+
+
+async def test_a_definition_that_was_given_up_and_takes_effect_late_is_no_ghost(world: World) -> None:
+    domains = world.hypervisor.domains
+    spec = await made(world, world.spec())
+    await domains.undefine(spec.uuid)
+    async with late(world, spec, domains.define(guest_of(world, spec))):
+        pass
+    assert (await domains.get(spec.uuid)).power_state is PowerState.SHUTDOWN
+    await remove(world, spec)
+
+
+async def test_a_disk_attached_late_is_seen_once_the_instance_has_settled(world: World) -> None:
+    domains = world.hypervisor.domains
+    spec = await made(world, world.spec())
+    disk = await world.hypervisor.volumes.connect(world.file_volume())
+    async with late(world, spec, domains.attach_disk(spec.uuid, disk)):
+        pass
+    assert [view.id for view in (await domains.get(spec.uuid)).disks] == [disk.id]
+    await domains.detach_disk(spec.uuid, disk.id)
+    assert (await domains.get(spec.uuid)).disks == ()
+
+
+async def test_other_instances_are_settled_all_the_while(world: World) -> None:
+    domains = world.hypervisor.domains
+    sick, well = await made(world, world.spec()), await made(world, world.spec())
+    async with late(world, sick, domains.undefine(sick.uuid)):
+        await asyncio.wait_for(domains.settle(well.uuid), world.moment)
+
+
+async def test_a_read_that_was_given_up_leaves_nothing_to_wait_for(world: World) -> None:
+    domains = world.hypervisor.domains
+    spec = await made(world, world.spec())
+    await domains.get(spec.uuid)
+    async with world.daemon_deaf():
+        with deadline.within(0.3), pytest.raises(TimedOut):
+            await domains.get(spec.uuid)
+        await asyncio.wait_for(domains.settle(spec.uuid), world.moment)
+
+
+async def test_a_suspect_instance_that_rests_is_settled(world: World) -> None:
+    spec = await running(world, world.spec())
+    world.hypervisor.domains.suspect(spec.uuid)
+    await asyncio.wait_for(world.hypervisor.domains.settle(spec.uuid), world.patience)
