@@ -67,7 +67,7 @@ async def make_hypervisor(settings: Settings) -> Hypervisor:
             call_timeout=settings.hypervisor.long_timeout_s,
             detach_timeout=settings.hypervisor.detach_timeout_s,
         )
-    from agent.hypervisor.libvirt_driver import libvirt_driver
+    from agent.hypervisor.libvirt.driver import libvirt_driver
 
     return await libvirt_driver(settings)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from agent.hypervisor.libvirt_driver import libvirt_driver
+from agent.hypervisor.libvirt.driver import libvirt_driver
 from agent.hypervisor.ports import Hypervisor, Kind
 from agent.settings import Hypervisor as HypervisorSettings
 from agent.settings import Settings, Storage

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
-from agent.hypervisor.connection import Access, Libvirt
 from agent.hypervisor.facts import HostFacts
-from agent.hypervisor.libvirt_domains import LibvirtDomains
-from agent.hypervisor.news import News
+from agent.hypervisor.libvirt.connection import Access, Libvirt
+from agent.hypervisor.libvirt.domains import LibvirtDomains
+from agent.hypervisor.libvirt.news import News
+from agent.hypervisor.libvirt.threads import Late
+from agent.hypervisor.libvirt.watch import Watch
 from agent.hypervisor.ports import Guest, Kind
-from agent.hypervisor.threads import Late
-from agent.hypervisor.watch import Watch
 from agent.spec import Graphics, InstanceSpec, PluggedDisk, PowerState
 from tests.contract.world import Observed
 from tests.rig.libvirtd import Libvirtd

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.hypervisor.accel import ALIVE, Kept, choose, probe
+from agent.hypervisor.libvirt.accel import ALIVE, Kept, choose, probe
 from tests.rig.kvm import kvm_boots_guests
 
 EMULATOR = Path("/usr/bin/qemu-system-x86_64")

@@ -11,10 +11,10 @@ import libvirt as library
 import pytest
 
 from agent.errors import Internal, NotFound, TimedOut, Unavailable
-from agent.hypervisor.connection import Access, Lane, Libvirt, tolerating
-from agent.hypervisor.libvirt_api import Connection
-from agent.hypervisor.libvirt_errors import Code
-from agent.hypervisor.threads import Late
+from agent.hypervisor.libvirt.api import Connection
+from agent.hypervisor.libvirt.connection import Access, Lane, Libvirt, tolerating
+from agent.hypervisor.libvirt.errors import Code
+from agent.hypervisor.libvirt.threads import Late
 from agent.secret import Secret
 from tests.integration.libvirt_ground import PATIENCE, open_files, open_libvirt
 from tests.rig.libvirtd import Libvirtd

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import InvalidRequest, Unavailable
-from agent.hypervisor.libvirt_driver import libvirt_driver
+from agent.hypervisor.libvirt.driver import libvirt_driver
 from agent.hypervisor.ports import Guest, Hypervisor, Kind
 from agent.settings import Hypervisor as HypervisorSettings
 from agent.settings import Settings

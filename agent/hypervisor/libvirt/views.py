@@ -9,10 +9,10 @@ from uuid import UUID
 
 from agent.errors import Conflict, NotFound
 from agent.hypervisor import metadata, readback
-from agent.hypervisor.connection import tolerating
-from agent.hypervisor.libvirt_api import METADATA_ELEMENT, Connection, Domain, Xml
-from agent.hypervisor.libvirt_errors import Code
-from agent.hypervisor.lifecycle import Power, State, power_of
+from agent.hypervisor.libvirt.api import METADATA_ELEMENT, Connection, Domain, Xml
+from agent.hypervisor.libvirt.connection import tolerating
+from agent.hypervisor.libvirt.errors import Code
+from agent.hypervisor.libvirt.lifecycle import Power, State, power_of
 from agent.hypervisor.ports import DomainView
 from agent.spec import PowerState
 

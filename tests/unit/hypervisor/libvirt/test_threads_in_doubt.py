@@ -12,8 +12,8 @@ import pytest
 
 from agent.errors import TimedOut, Unavailable
 from agent.hypervisor.doubts import Doubts
-from agent.hypervisor.libvirt_api import Connection
-from agent.hypervisor.threads import Threads
+from agent.hypervisor.libvirt.api import Connection
+from agent.hypervisor.libvirt.threads import Threads
 
 Work = Callable[[Connection], int]
 

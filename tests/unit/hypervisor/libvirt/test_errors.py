@@ -19,8 +19,8 @@ from agent.errors import (
     Unavailable,
     Unsupported,
 )
-from agent.hypervisor import libvirt_api as api
-from agent.hypervisor.libvirt_errors import FROM_REMOTE, FROM_RPC, MEANING, Code, Failure, translate
+from agent.hypervisor.libvirt import api
+from agent.hypervisor.libvirt.errors import FROM_REMOTE, FROM_RPC, MEANING, Code, Failure, translate
 
 FROM_QEMU = 10
 

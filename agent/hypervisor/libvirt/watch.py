@@ -4,7 +4,7 @@
         v                                                 │ after a pause, longer each time
     LISTING ──> POWER, GONE ... ──connection lost──> LOST ┘
 
-`libvirt_driver` keeps `run` alive. One connection, the WATCH lane's, carries all events; its callbacks run in
+`driver` keeps `run` alive. One connection, the WATCH lane's, carries all events; its callbacks run in
 libvirt's event thread, or in whichever thread makes a call when the connection breaks, so they only post to
 the loop. Registrations die with their connection and events in between are lost: hence the listing, which is
 read after registering, so that nothing falls between the two.
@@ -29,10 +29,10 @@ import libvirt
 import structlog
 
 from agent.errors import AgentError, NotFound
-from agent.hypervisor.connection import Lane, Libvirt
-from agent.hypervisor.libvirt_api import Connection, Registration
-from agent.hypervisor.lifecycle import LEADS_TO_READ, Event, Power, news_of
-from agent.hypervisor.news import DeviceGone, DeviceStays, News, Word
+from agent.hypervisor.libvirt.api import Connection, Registration
+from agent.hypervisor.libvirt.connection import Lane, Libvirt
+from agent.hypervisor.libvirt.lifecycle import LEADS_TO_READ, Event, Power, news_of
+from agent.hypervisor.libvirt.news import DeviceGone, DeviceStays, News, Word
 from agent.hypervisor.ports import DomainView, Kind, Observation
 
 log = structlog.get_logger(__name__)

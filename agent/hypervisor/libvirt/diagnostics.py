@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from agent.hypervisor.libvirt_api import Connection, DomainStats, GetStats, Stats
-from agent.hypervisor.libvirt_views import need, ours
+from agent.hypervisor.libvirt.api import Connection, DomainStats, GetStats, Stats
+from agent.hypervisor.libvirt.views import need, ours
 from agent.spec import PowerState
 
 GROUPS = Stats.CPU_TOTAL | Stats.BALLOON | Stats.VCPU | Stats.INTERFACE | Stats.BLOCK
@@ -23,7 +23,7 @@ UNCOUNTED = -1
 """nova's word for what QEMU doesn't count."""
 
 
-def diagnostics(connection: Connection, uuid: UUID) -> dict[str, Any]:
+def counters(connection: Connection, uuid: UUID) -> dict[str, Any]:
     """Times in ns, memory in KiB. Raises NotFound, Conflict when it is off.
 
     A guest that is busy with a job gives what can be had without waiting for the job's end.

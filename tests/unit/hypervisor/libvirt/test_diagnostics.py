@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.hypervisor.libvirt_diagnostics import named
+from agent.hypervisor.libvirt.diagnostics import named
 
 STATS = {
     "cpu.time": 9,

@@ -28,12 +28,12 @@ from uuid import UUID
 from agent import deadline, telemetry
 from agent.errors import Conflict, OperationFailed, Unsupported
 from agent.hypervisor import limits, readback
-from agent.hypervisor.connection import tolerating
-from agent.hypervisor.libvirt_api import Affect, Connection, Domain, Xml
-from agent.hypervisor.libvirt_errors import Code
-from agent.hypervisor.libvirt_views import need, ours
-from agent.hypervisor.lifecycle import Power
-from agent.hypervisor.news import DeviceGone, Ear, News
+from agent.hypervisor.libvirt.api import Affect, Connection, Domain, Xml
+from agent.hypervisor.libvirt.connection import tolerating
+from agent.hypervisor.libvirt.errors import Code
+from agent.hypervisor.libvirt.lifecycle import Power
+from agent.hypervisor.libvirt.news import DeviceGone, Ear, News
+from agent.hypervisor.libvirt.views import need, ours
 from agent.hypervisor.plugged import ALIAS, disk_xml, interface_xml, scsi_controller_xml
 from agent.hypervisor.ports import DiskView, InterfaceView
 from agent.hypervisor.readback import LiveDisk

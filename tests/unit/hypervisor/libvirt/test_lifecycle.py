@@ -5,7 +5,17 @@ from __future__ import annotations
 import libvirt
 import pytest
 
-from agent.hypervisor.lifecycle import ASLEEP, NEWS, REASONS, STATES, Event, Power, State, news_of, power_of
+from agent.hypervisor.libvirt.lifecycle import (
+    ASLEEP,
+    NEWS,
+    REASONS,
+    STATES,
+    Event,
+    Power,
+    State,
+    news_of,
+    power_of,
+)
 from agent.spec import PowerState
 
 BOOTED = Power(PowerState.RUNNING, "booted")

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
-from agent.hypervisor.lifecycle import Power
+from agent.hypervisor.libvirt.lifecycle import Power
 
 
 class Word(enum.Enum):

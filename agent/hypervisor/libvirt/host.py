@@ -1,7 +1,7 @@
 """What this host is and has: the port `Host`, and what the builders must know of it.
 
 Functions of a connection run in a QUERY worker; the two readers of libvirt's capability documents are pure.
-What hardly changes (machine types, buses, the emulator) is learned once by `libvirt_driver` and kept.
+What hardly changes (machine types, buses, the emulator) is learned once by `driver` and kept.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from agent.hypervisor import libvirt_views, xml
-from agent.hypervisor.accel import VirtType
-from agent.hypervisor.connection import Lane, Libvirt
-from agent.hypervisor.libvirt_api import Connection
+from agent.hypervisor import xml
+from agent.hypervisor.libvirt import views
+from agent.hypervisor.libvirt.accel import VirtType
+from agent.hypervisor.libvirt.api import Connection
+from agent.hypervisor.libvirt.connection import Lane, Libvirt
 from agent.hypervisor.ports import DomainView, HostView
 from agent.hypervisor.storage.capacity import MIB
 from agent.spec import PowerState
@@ -109,7 +110,7 @@ def look(connection: Connection) -> Raw:
         version=connection.getVersion(),
         libvirt_version=connection.getLibVersion(),
         kind=connection.getType(),
-        domains=libvirt_views.all_of_ours(connection),
+        domains=views.all_of_ours(connection),
     )
 
 

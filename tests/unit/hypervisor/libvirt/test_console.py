@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.errors import Unsupported
-from agent.hypervisor.libvirt_console import prepare, tail
+from agent.hypervisor.libvirt.console import prepare, tail
 
 NOBODY = 65534
 

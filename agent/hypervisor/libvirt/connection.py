@@ -2,7 +2,7 @@
 
 Everything of the libvirt driver that talks to libvirt calls `Libvirt.call` with a function of a connection.
 The function runs in a thread of the chosen lane, on the connection that this thread owns (`threads`), and a
-libvirtError that comes out of it becomes an AgentError by the table in `libvirt_errors`.
+libvirtError that comes out of it becomes an AgentError by the table in `errors`.
 
 Several connections, because libvirtd serves few requests per client at a time, and because a call that hangs
 takes its connection with it.
@@ -28,10 +28,10 @@ import structlog
 
 from agent.errors import Internal, Unavailable, Unsupported
 from agent.hypervisor.doubts import Change
-from agent.hypervisor.libvirt_api import Connection
-from agent.hypervisor.libvirt_errors import Code, Failure, translate
+from agent.hypervisor.libvirt.api import Connection
+from agent.hypervisor.libvirt.errors import Code, Failure, translate
+from agent.hypervisor.libvirt.threads import Late, Threads
 from agent.hypervisor.storage.faults import from_os_error
-from agent.hypervisor.threads import Late, Threads
 from agent.secret import Secret
 
 log = structlog.get_logger(__name__)
@@ -161,7 +161,7 @@ class Libvirt:
         is told when `fn` begins and ends, if it changes a guest.
 
         Raises Unavailable (not begun, or libvirt was lost: then `details.outcome` is "unknown"), TimedOut
-        (begun and not returned: the outcome is unknown), whatever `libvirt_errors` makes of a libvirtError and
+        (begun and not returned: the outcome is unknown), whatever `errors` makes of a libvirtError and
         `storage.faults` of an OSError, and whatever else `fn` raises.
         """
         seconds = self._timeouts[lane] if timeout is None else timeout

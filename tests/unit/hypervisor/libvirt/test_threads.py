@@ -12,7 +12,7 @@ import pytest
 
 from agent import deadline, telemetry
 from agent.errors import TimedOut, Unavailable
-from agent.hypervisor.threads import Late, Threads
+from agent.hypervisor.libvirt.threads import Late, Threads
 
 LONG = 20.0
 SHORT = 0.05

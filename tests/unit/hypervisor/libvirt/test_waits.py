@@ -9,9 +9,9 @@ import pytest
 
 from agent import deadline
 from agent.errors import NotFound, TimedOut, Unavailable
-from agent.hypervisor.libvirt_waits import Waits
-from agent.hypervisor.lifecycle import Power
-from agent.hypervisor.news import News, Word
+from agent.hypervisor.libvirt.lifecycle import Power
+from agent.hypervisor.libvirt.news import News, Word
+from agent.hypervisor.libvirt.waits import Waits
 from agent.spec import PowerState
 
 LONG, SHORT = 20.0, 0.05

@@ -1,6 +1,6 @@
 """libvirt's states and events in the words of the contract: pure tables.
 
-`libvirt_views` asks `power_of` what a domain's state means, `watch` asks `news_of` what an event means. Both
+`views` asks `power_of` what a domain's state means, `watch` asks `news_of` what an event means. Both
 speak of a reason in libvirt's own words, as `virsh domstate --reason` prints them, so that what was read and
 what was heard compare equal.
 

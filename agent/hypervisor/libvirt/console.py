@@ -17,8 +17,8 @@ from uuid import UUID
 
 from agent.errors import Unsupported
 from agent.hypervisor import readback
-from agent.hypervisor.libvirt_api import Connection, Domain, Xml
-from agent.hypervisor.libvirt_views import ours
+from agent.hypervisor.libvirt.api import Connection, Domain, Xml
+from agent.hypervisor.libvirt.views import ours
 
 LOG_MODE = 0o600
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from agent.errors import Conflict
-from agent.hypervisor import libvirt_console as console
 from agent.hypervisor import metadata
-from agent.hypervisor.connection import tolerating
-from agent.hypervisor.libvirt_api import (
+from agent.hypervisor.libvirt import console
+from agent.hypervisor.libvirt.api import (
     METADATA_ELEMENT,
     Affect,
     Connection,
@@ -21,9 +20,10 @@ from agent.hypervisor.libvirt_api import (
     PowerButton,
     Undefine,
 )
-from agent.hypervisor.libvirt_errors import Code
-from agent.hypervisor.libvirt_views import find, find_ours, is_ours, need, ours, read_power
-from agent.hypervisor.lifecycle import ASLEEP
+from agent.hypervisor.libvirt.connection import tolerating
+from agent.hypervisor.libvirt.errors import Code
+from agent.hypervisor.libvirt.lifecycle import ASLEEP
+from agent.hypervisor.libvirt.views import find, find_ours, is_ours, need, ours, read_power
 from agent.spec import PowerState
 
 RUNNING, PAUSED, SUSPENDED = PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED

@@ -1,6 +1,6 @@
 """KVM or QEMU's own emulation: `auto` takes KVM only where it truly runs a guest.
 
-`libvirt_driver` asks once at the start. That /dev/kvm is there, opens, and that libvirt offers it, says little:
+`driver` asks once at the start. That /dev/kvm is there, opens, and that libvirt offers it, says little:
 where the host is itself a guest, KVM may run firmware for seconds and then stop at the first instruction it
 can't do. So a guest of 512 bytes is run that does what every boot loader and kernel does, and whose last act
 ends its QEMU with a status that nothing else ends it with:

@@ -32,7 +32,7 @@ from typing import Any, Generic, TypeVar
 
 from agent import deadline, telemetry
 from agent.errors import TimedOut, Unavailable
-from agent.hypervisor.lanes import Job, LaneQueue, Owned, Phase, Supply
+from agent.hypervisor.libvirt.lanes import Job, LaneQueue, Owned, Phase, Supply
 
 R = TypeVar("R")
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from agent import deadline, telemetry
 from agent.errors import NotFound, TimedOut, Unavailable
-from agent.hypervisor.lifecycle import Power
-from agent.hypervisor.news import Ear, News, Word
+from agent.hypervisor.libvirt.lifecycle import Power
+from agent.hypervisor.libvirt.news import Ear, News, Word
 from agent.spec import PowerState
 
 LOOK_AGAIN_S = 5.0

@@ -14,16 +14,18 @@ from uuid import UUID
 import structlog
 
 from agent.errors import AgentError
-from agent.hypervisor import accel, host
-from agent.hypervisor.accel import VirtType
-from agent.hypervisor.connection import WORKERS, Access, Lane, Libvirt, tolerating
 from agent.hypervisor.facts import HostFacts
-from agent.hypervisor.host import Abilities, LibvirtHost
-from agent.hypervisor.libvirt_api import Connection
-from agent.hypervisor.libvirt_domains import LibvirtDomains
-from agent.hypervisor.libvirt_errors import Code
+from agent.hypervisor.libvirt import accel, host
+from agent.hypervisor.libvirt.accel import VirtType
+from agent.hypervisor.libvirt.api import Connection
+from agent.hypervisor.libvirt.connection import WORKERS, Access, Lane, Libvirt, tolerating
+from agent.hypervisor.libvirt.domains import LibvirtDomains
+from agent.hypervisor.libvirt.errors import Code
+from agent.hypervisor.libvirt.host import Abilities, LibvirtHost
+from agent.hypervisor.libvirt.news import News
+from agent.hypervisor.libvirt.threads import Late
+from agent.hypervisor.libvirt.watch import Watch
 from agent.hypervisor.network.bridges import HostNics
-from agent.hypervisor.news import News
 from agent.hypervisor.ports import Hypervisor
 from agent.hypervisor.storage.blocking import in_thread
 from agent.hypervisor.storage.capacity import MIB, direct_io_works_in
@@ -31,8 +33,6 @@ from agent.hypervisor.storage.disks import DiskOptions, LocalDisks
 from agent.hypervisor.storage.images import Bounds
 from agent.hypervisor.storage.paths import AllowedPaths
 from agent.hypervisor.storage.volumes import HostVolumes
-from agent.hypervisor.threads import Late
-from agent.hypervisor.watch import Watch
 from agent.secret import Secret
 from agent.settings import Settings
 from agent.version import agent_version

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.hypervisor.host import Abilities, dotted, read_capabilities, read_domain_capabilities
+from agent.hypervisor.libvirt.host import Abilities, dotted, read_capabilities, read_domain_capabilities
 from agent.hypervisor.xml import BadXml
 
 GUEST = """

@@ -1,7 +1,7 @@
 """The port `Domains` on libvirt: each method is one call in a lane, or a wait that makes some.
 
-What is done inside a call is in `libvirt_views` (reading), `libvirt_changes`, `libvirt_plug`, `libvirt_console`
-and `libvirt_diagnostics`; what a guest of ours looks like is decided in `domain`. Here is only which lane a
+What is done inside a call is in `views` (reading), `changes`, `plug`, `console`
+and `diagnostics`; what a guest of ours looks like is decided in `domain`. Here is only which lane a
 thing runs in, and what it is called in errors.
 """
 
@@ -15,17 +15,16 @@ from uuid import UUID
 
 from agent.errors import Busy, NotFound
 from agent.hypervisor import domain as domain_xml
-from agent.hypervisor import libvirt_changes as changes
-from agent.hypervisor import libvirt_console as console
-from agent.hypervisor import libvirt_diagnostics, libvirt_views, readback
-from agent.hypervisor.connection import Lane, Libvirt
+from agent.hypervisor import readback
 from agent.hypervisor.doubts import Doubts
 from agent.hypervisor.facts import HostFacts
-from agent.hypervisor.libvirt_api import Connection
-from agent.hypervisor.libvirt_plug import Answer, Device, Unplug, attach_disk, attach_interface
-from agent.hypervisor.libvirt_waits import Waits
-from agent.hypervisor.lifecycle import Power
-from agent.hypervisor.news import News
+from agent.hypervisor.libvirt import changes, console, diagnostics, views
+from agent.hypervisor.libvirt.api import Connection
+from agent.hypervisor.libvirt.connection import Lane, Libvirt
+from agent.hypervisor.libvirt.lifecycle import Power
+from agent.hypervisor.libvirt.news import News
+from agent.hypervisor.libvirt.plug import Answer, Device, Unplug, attach_disk, attach_interface
+from agent.hypervisor.libvirt.waits import Waits
 from agent.hypervisor.ports import DiskView, DomainView, Guest, InterfaceView
 from agent.spec import AnyInterface, PluggedDisk, PowerState
 
@@ -52,14 +51,14 @@ class LibvirtDomains:
         return domain_xml.build(guest, self._facts_for(guest.spec.uuid))
 
     async def list(self) -> tuple[DomainView, ...]:
-        return await self._libvirt.call(Lane.QUERY, libvirt_views.all_of_ours, what="listing the instances")
+        return await self._libvirt.call(Lane.QUERY, views.all_of_ours, what="listing the instances")
 
     async def get(self, uuid: UUID) -> DomainView:
-        return await self._do(Lane.QUERY, "reading", uuid, libvirt_views.get)
+        return await self._do(Lane.QUERY, "reading", uuid, views.get)
 
     async def power(self, uuid: UUID) -> Power:
         """Its power state alone, for `watch` and for waits. Raises NotFound."""
-        return await self._do(Lane.QUERY, "reading the state of", uuid, libvirt_views.power)
+        return await self._do(Lane.QUERY, "reading the state of", uuid, views.power)
 
     async def define(self, guest: Guest) -> None:
         spec = guest.spec
@@ -140,7 +139,7 @@ class LibvirtDomains:
         return None
 
     async def diagnostics(self, uuid: UUID) -> dict[str, Any]:
-        return await self._do(Lane.QUERY, "reading the counters of", uuid, libvirt_diagnostics.diagnostics)
+        return await self._do(Lane.QUERY, "reading the counters of", uuid, diagnostics.counters)
 
     async def console_output(self, uuid: UUID, tail_bytes: int) -> bytes:
         read = partial(console.output, tail_bytes=tail_bytes)
