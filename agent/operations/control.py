@@ -25,7 +25,7 @@ async def cancel(operations: Operations, state: Control) -> Control:
 
 
 async def retry(operations: Operations, state: Control) -> Control:
-    record = await operations.settle(state.operation_id)
+    record = await operations.retry(state.operation_id)
     if record.status is Status.STUCK:
         raise OperationStuck(f"operation {record.id} is stuck again", details=record.error or {})
     return state.model_copy(update={"ended_as": record.status})

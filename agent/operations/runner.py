@@ -110,8 +110,9 @@ class Operations:
             await self._submit(record, bounded=False)
         return len(unfinished)
 
-    async def settle(self, operation_id: UUID) -> OperationRecord:
-        """Settle a stuck or unknown operation and wait for its end. Raises NotFound, Conflict."""
+    async def retry(self, operation_id: UUID) -> OperationRecord:
+        """Undo a stuck or unknown operation again, or do it again if it has no undo; wait for its end. Raises
+        NotFound, Conflict."""
         record = await self.journal.operation(operation_id)
         if record.status not in RETRYABLE:
             raise Conflict(f"operation {operation_id} is {record.status.value}, not stuck")

@@ -74,8 +74,7 @@ class Turn:
         except asyncio.CancelledError:
             if self.job.cancelled is None:
                 raise
-            await self._give_up(run, f"cancelled: {self.job.cancelled}")
-            raise AssertionError("unreachable") from None
+            return await self._give_up(run, f"cancelled: {self.job.cancelled}")
 
     async def _settled(self) -> None:
         await self.ground.hypervisor.domains.settle(self._uuid)

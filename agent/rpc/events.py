@@ -77,7 +77,7 @@ class _Homeless:
 
 
 @dataclass(slots=True)
-class _Lane:
+class _Side:
     """What two loops have in common: woken when something was added, idle when nothing is left."""
 
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -102,8 +102,8 @@ class OutboxSender:
         self._homeless_s = homeless_s
         self._again_s = again_s
         self._homeless: dict[int, _Homeless] = {}
-        self._events = _Lane()
-        self._replies = _Lane()
+        self._events = _Side()
+        self._replies = _Side()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -114,14 +114,14 @@ class OutboxSender:
 
     async def flush(self, timeout: float) -> bool:
         """Whether everything that was in the outbox has been sent within `timeout` seconds."""
-        lanes = (self._events, self._replies)
-        for lane in lanes:
-            lane.idle.clear()
-            lane.wake.set()
+        sides = (self._events, self._replies)
+        for side in sides:
+            side.idle.clear()
+            side.wake.set()
         try:
             async with asyncio.timeout(timeout):
-                for lane in lanes:
-                    await lane.idle.wait()
+                for side in sides:
+                    await side.idle.wait()
         except TimeoutError:
             return False
         return True
@@ -129,25 +129,25 @@ class OutboxSender:
     async def _watch(self) -> None:
         while True:
             await self._outbox.outgoing.wait()
-            # Cleared before the lanes look: what is added from now on sets it again.
+            # Cleared before the two sides look: what is added from now on sets it again.
             self._outbox.outgoing.clear()
             self._events.wake.set()
             self._replies.wake.set()
 
-    async def _loop(self, lane: _Lane, send: _Send) -> None:
+    async def _loop(self, side: _Side, send: _Send) -> None:
         """`send` says how many seconds to wait for more, None for as long as it takes."""
         while True:
-            lane.wake.clear()
+            side.wake.clear()
             try:
                 await self._publisher.connected()
                 pause = await send()
             except AgentError as error:
                 log.warning("outbox.unavailable", error=error.message)
                 pause = self._again_s
-            if pause is None and not lane.wake.is_set():
-                lane.idle.set()
+            if pause is None and not side.wake.is_set():
+                side.idle.set()
             if pause != 0:
-                await _either(lane.wake, pause)
+                await _either(side.wake, pause)
 
     async def _send_events(self) -> float | None:
         records = await self._outbox.unsent_events(BATCH)

@@ -1,6 +1,6 @@
 """What is done with one delivery, from bytes to acknowledgement. Knows no AMQP; `consumer` brings deliveries.
 
-    take -> decode, route -> change: accept (in lanes) -> ack
+    take -> decode, route -> change: accept (in order) -> ack
                  |        -> read:   ack -> answer -> publish
                  v
               refused -> call: error published -> ack
@@ -31,7 +31,7 @@ from agent.operations.outcome import bug, error_body
 from agent.rpc import dead_letters, wire
 from agent.rpc.dead_letters import Cast, Refused, parked
 from agent.rpc.desk import Call, Desk, Request, Source
-from agent.rpc.lanes import Lanes
+from agent.rpc.in_order import InOrder
 from agent.rpc.message import Outgoing, Properties
 from agent.rpc.publisher import Outcome
 from agent.rpc.router import Router
@@ -133,7 +133,7 @@ class Reception:
     post: Post
     bounds: Bounds = field(default_factory=Bounds)
     clock: Clock = lambda: datetime.now(UTC)
-    _lanes: Lanes = field(default_factory=Lanes)
+    _in_order: InOrder = field(default_factory=InOrder)
     _reading: set[asyncio.Task[None]] = field(default_factory=set)
 
     def take(self, delivery: Delivery) -> None:
@@ -150,7 +150,7 @@ class Reception:
         call = read.call
         assert call is not None  # noqa: S101 - _understand returned
         if call.method.kind == "change":
-            own(gate.accepting, self._lanes.submit(lane_of(call), lambda: self._accept(read, call)))
+            own(gate.accepting, self._in_order.submit(order_key(call), lambda: self._accept(read, call)))
         elif len(self._reading) < self.bounds.reads:
             own(self._reading, asyncio.create_task(self._answer(read, call)))
         else:
@@ -207,7 +207,7 @@ class Reception:
             await self._reply(read.address, answer, call.request.deadline)
 
     def _refuse(self, read: _Read, refusal: AgentError) -> None:
-        """In a task of its own, so that a lane doesn't wait until the broker takes the refusal."""
+        """In a task of its own, so that what comes behind doesn't wait until the broker takes the refusal."""
         own(read.delivery.gate.refusing, asyncio.create_task(self._send_refusal(read, refusal)))
 
     async def _send_refusal(self, read: _Read, refusal: AgentError) -> None:
@@ -273,8 +273,8 @@ def own(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
     task.add_done_callback(tasks.discard)
 
 
-def lane_of(call: Call) -> Hashable:
-    """Changes of one instance share a lane, those of one operation too; others go by themselves. Pure."""
+def order_key(call: Call) -> Hashable:
+    """Changes of one instance have one key, those of one operation too; others go by themselves. Pure."""
     for name in ("instance_uuid", "operation_id"):
         if (value := getattr(call.params, name, None)) is not None:
             return str(value)

@@ -14,8 +14,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 
 
-class Lanes:
-    """Tasks belong to the lanes, not to whoever submits: a dying channel cancels nothing here."""
+class InOrder:
+    """Tasks belong to it, not to whoever submits: a dying channel cancels nothing here."""
 
     def __init__(self) -> None:
         self._last: dict[Hashable, asyncio.Task[None]] = {}
