@@ -167,10 +167,14 @@ class LibvirtHost:
                 await asyncio.sleep(0.1)
 
     async def _is_ready(self, uuid: UUID) -> bool:
+        """Its own word, and the console's: a line it wrote gets through QEMU and virtlogd a moment later."""
         try:
-            return "GUEST-READY" in await self._inside(uuid, "cat /run/ready")
+            told = await self._inside(uuid, "cat /run/ready")
         except RigError:  # nobody answers yet
             return False
+        console = await self._hypervisor.domains.console_output(uuid, 1_000_000)
+        up = told.partition(" disks=")[0]  # with its uptime: the line of this boot
+        return up.startswith("GUEST-READY") and up.encode() in console
 
     async def _inside(self, uuid: UUID, script: str, *, wait: bool = True) -> str:
         """What a shell in the guest says; through the guest agent."""
