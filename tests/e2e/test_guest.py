@@ -39,7 +39,7 @@ def guest(rig: Rig, agent: Daemon) -> Iterator[dict[str, Any]]:
     async def boot() -> None:
         async with PlainClient(rig.broker.url, agent.host) as client:
             await client.call("spawn", args)
-            await writes(client, uuid_of(args), "GUEST-READY")
+            await writes(client, uuid_of(args), " efi=")  # the end of the line GUEST-READY
 
     asyncio.run(boot())
     yield args
