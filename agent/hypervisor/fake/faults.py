@@ -6,6 +6,7 @@ The file is a list, edited by a test, a person or `control.FakeWorld.faults`, at
      {"call": "disks.create", "when": "half", "error": "no_capacity", "message": "disk full"},
      {"call": "domains.attach_disk", "when": "after", "error": "timed_out"},
      {"call": "domains.suspend", "slow": 3.0, "instance": "6b0e..."},
+     {"call": "domains.start", "method": "resume", "die": true},
      {"call": "volumes.*", "hang": true}]
 
 A call passes up to three points, and each point has its faults:
@@ -33,9 +34,10 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from fnmatch import fnmatchcase
-from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Literal, NamedTuple, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 
+import structlog
 from pydantic import NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError, field_validator
 
 from agent import deadline, errors
@@ -52,12 +54,22 @@ READS = frozenset({"domains.get", "domains.diagnostics", "domains.console_output
 """Calls about an instance that change nothing: given up, they are over."""
 
 
+class Point(NamedTuple):
+    """Where a call is: at one of its three points, about an instance, on behalf of a method."""
+
+    call: str
+    when: When
+    instance: UUID | None
+    method: str | None
+
+
 class Fault(Frozen):
     """One line of the file. `taken` counts how often it struck; past `times` it is spent."""
 
     call: str  # "domains.start"; shell patterns match too: "disks.*"
     when: When = "before"
     instance: UUID | None = None  # None: any
+    method: str | None = None  # the operation that makes the call; None: any
     times: PositiveInt | None = None  # None: always
     slow: NonNegativeFloat = 0.0  # seconds
     hang: bool = False
@@ -73,10 +85,10 @@ class Fault(Frozen):
             raise ValueError(f"no such error code; one of {', '.join(errors.BY_CODE)}")
         return error
 
-    def strikes(self, call: str, when: When, instance: UUID | None) -> bool:
+    def strikes(self, at: Point) -> bool:
         spent = self.times is not None and self.taken >= self.times
-        mine = self.instance in (None, instance)
-        return not spent and mine and self.when == when and fnmatchcase(call, self.call)
+        mine = self.instance in (None, at.instance) and self.method in (None, at.method)
+        return not spent and mine and self.when == at.when and fnmatchcase(at.call, self.call)
 
     def same_line(self, other: Fault) -> bool:
         """Whether it is the same line of the file, however often it struck."""
@@ -114,14 +126,14 @@ class Faults:
         with self._world.locked():
             self._write(tuple(f for f in self.all() if call is not None and f.call != call))
 
-    def take(self, call: str, when: When, instance: UUID | None) -> Fault | None:
+    def take(self, point: Point) -> Fault | None:
         """The first fault that strikes here, counted."""
         if not self._path.exists():
             return None
         with self._world.locked():
             table = list(self.all())
             for at, fault in enumerate(table):
-                if fault.strikes(call, when, instance):
+                if fault.strikes(point):
                     table[at] = fault.model_copy(update={"taken": fault.taken + 1})
                     self._write(tuple(table))
                     return fault
@@ -208,7 +220,9 @@ class Passage:
         self._ends = ends
 
     async def __call__(self, when: When) -> None:
-        fault = self._faults.take(self._call, when, self._instance)
+        # The log's context says whose turn it is: the ports aren't told.
+        method = structlog.contextvars.get_contextvars().get("method")
+        fault = self._faults.take(Point(self._call, when, self._instance, method))
         if fault is None:
             return
         await self._wait(fault)

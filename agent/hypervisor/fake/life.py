@@ -221,9 +221,11 @@ def asked_back(domain: Domain, key: Key) -> Domain:
 
 def settled(domain: Domain, now: float, pace: Pace) -> Domain:
     """What has become of it by now: everything due is done, in order."""
+    # Further away than a guest ever looks ahead: the host's clock was set back meanwhile.
+    furthest = now + max(pace.boot_seconds, pace.shutdown_seconds)
     while domain.state is PowerState.RUNNING and domain.due:
         first = min(domain.due, key=lambda d: d.at)
-        if first.at > now:
+        if now < first.at <= furthest:
             break
         domain = _done(domain, first, pace)
     return domain

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from pydantic import ValidationError
+from structlog.contextvars import bound_contextvars
 
 from agent import deadline, errors
 from agent.errors import AgentError, Internal, OperationFailed, TimedOut, Unavailable
@@ -73,6 +74,15 @@ async def test_a_fault_for_one_instance_spares_the_others(fake: Fake) -> None:
     await fake.driver.domains.start(well.uuid)
     with pytest.raises(Unavailable):
         await fake.driver.domains.start(sick.uuid)
+
+
+async def test_a_fault_for_one_operation_spares_the_others(fake: Fake) -> None:
+    spec = await fake.define(fake.spec())
+    fake.hands.faults.add(Fault(call="domains.start", method="resume", error="unavailable"))
+    with bound_contextvars(method="start"):
+        await fake.driver.domains.start(spec.uuid)
+    with bound_contextvars(method="resume"), pytest.raises(Unavailable):
+        await fake.driver.domains.start(spec.uuid)
 
 
 async def test_a_guest_and_a_spec_say_which_instance_they_are_about(fake: Fake) -> None:

@@ -54,6 +54,11 @@ def test_a_guest_is_up_when_its_boot_took_its_time_and_not_before() -> None:
     assert "GUEST-READY host=g" in up.console
 
 
+def test_a_clock_that_was_set_back_makes_no_guest_wait_for_it() -> None:
+    started = life.started(bootable(), 3600.0, PACE, None)
+    assert life.settled(started, 0.0, PACE).answers
+
+
 def test_a_guest_with_nothing_to_boot_never_comes_up() -> None:
     empty = bootable(disks=(disk("blank"),))
     assert not life.settled(life.started(empty, 0.0, PACE, None), 1e9, PACE).answers
