@@ -158,7 +158,7 @@ FIELDS: dict[str, FieldBuilder] = {
     "type": lambda guest, facts: facts.virt_type,
     "uuid": lambda guest, facts: guest.spec.uuid,
     "name": lambda guest, facts: guest.spec.name,
-    "metadata": lambda guest, facts: describe(guest, facts.agent_version),
+    "metadata": lambda guest, facts: describe(guest, facts.hostname, facts.agent_version),
     "memory_kib": lambda guest, facts: guest.spec.memory_mb * 1024,
     "vcpus": lambda guest, facts: guest.spec.vcpus,
     "boot": boot,

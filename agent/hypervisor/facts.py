@@ -11,10 +11,11 @@ from agent.spec import Frozen
 class HostFacts(Frozen):
     """This host, and where one instance lives on it.
 
-    `direct_io`: files in the instance's directory can be opened with O_DIRECT. `console_log` is made by
-    libvirt (virtlogd), `console_socket` by QEMU.
+    `hostname` is the agent's, as in the settings. `direct_io`: files in the instance's directory can be opened
+    with O_DIRECT. `console_log` is made by libvirt (virtlogd), `console_socket` by QEMU.
     """
 
+    hostname: str
     virt_type: Literal["kvm", "qemu"]
     emulator: Path
     instance_dir: Path

@@ -1,8 +1,11 @@
 """What the agent writes about an instance into its domain, so that libvirt remembers it for us.
 
-A domain with this element is ours; one without is never touched. It survives the loss of the journal: the
-generation, who owns the instance, which request made it, and its spec with secrets masked. `domain` writes
-it, `connection` reads it with `parse` and restamps it with `restamp`.
+Whose a domain with this element is, `owners` says from the host it names. A live migration takes the element
+along as it is: who migrates has to write the new host into it, on the side that the guest has come to and before
+the old side forgets it.
+
+It survives the loss of the journal: the generation, who owns the instance, which request made it, and its
+spec with secrets masked. `domain` writes it; the driver reads it with `parse`, restamps it with `restamp`.
 
 Inside the domain the element stands under <metadata> in our namespace. libvirt's setMetadata and
 getMetadata want and give it without: it names the namespace by their `uri` and `key` arguments, which are
@@ -17,6 +20,7 @@ from typing import Annotated, ClassVar
 from pydantic import ValidationError
 
 from agent.hypervisor import xml
+from agent.hypervisor.owners import is_ours
 from agent.hypervisor.ports import Guest
 from agent.hypervisor.xml import At, Element, Namespace
 from agent.spec import InstanceSpec
@@ -40,6 +44,7 @@ class Metadata(Element):
     namespace: ClassVar[Namespace | None] = NAMESPACE
 
     version: Annotated[str | None, At("@version")] = None
+    host: Annotated[str | None, At("host")] = None
     generation: Annotated[int, At("generation")] = 0
     request_id: Annotated[str | None, At("request_id")] = None
     operation_id: Annotated[str | None, At("operation_id")] = None
@@ -55,16 +60,21 @@ class Metadata(Element):
         except ValidationError:
             return None
 
+    def is_of(self, host: str) -> bool:
+        """Whether the agent of that host answers for the domain."""
+        return is_ours(self.host, host)
+
     def bare(self) -> str:
         """The element as setMetadata wants it: without its namespace."""
         return xml.render(xml.renamed(self.to_node(), None))
 
 
-def describe(guest: Guest, version: str | None) -> Metadata:
-    """What to write about `guest`; `version` is this agent's."""
+def describe(guest: Guest, host: str, version: str | None) -> Metadata:
+    """What to write about `guest`; `host` and `version` are this agent's."""
     spec = guest.spec
     return Metadata(
         version=version,
+        host=host,
         generation=guest.generation,
         request_id=_writable(guest.request_id),
         operation_id=_writable(guest.operation_id),
@@ -77,10 +87,9 @@ def describe(guest: Guest, version: str | None) -> Metadata:
 
 
 def parse(text: str) -> Metadata | None:
-    """Ours from a domain's XML, or from what getMetadata gave. None: the domain isn't ours.
+    """From a domain's XML, or from what getMetadata gave. None: the domain is no agent's.
 
-    A domain that carries our element is ours even when the element can't be read: generation 0, no spec.
-    Raises BadXml.
+    Of an element that can't be read the host alone stays: generation 0, no spec. Raises BadXml.
     """
     node = _find(xml.parse(text))
     if node is None:
@@ -88,15 +97,15 @@ def parse(text: str) -> Metadata | None:
     try:
         return Metadata.from_node(node)
     except ValueError:
-        return Metadata()
+        return Metadata(host=node.findtext(Metadata.qualify("host")))
 
 
-def restamp(text: str, generation: int, request_id: str | None) -> str:
-    """getMetadata's text with another generation and request, for setMetadata. Raises BadXml."""
+def restamp(text: str, host: str, generation: int, request_id: str | None) -> str:
+    """getMetadata's text with another host, generation and request, for setMetadata. Raises BadXml."""
     known = parse(text)
     if known is None:
         raise xml.BadXml("this isn't the agent's metadata")
-    changed = {"generation": generation, "request_id": _writable(request_id)}
+    changed = {"host": host, "generation": generation, "request_id": _writable(request_id)}
     return known.model_copy(update=changed).bare()
 
 

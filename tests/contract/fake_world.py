@@ -171,6 +171,9 @@ class FakeHost:
     async def make_foreign(self, uuid: UUID, name: str) -> None:
         self._hands.make_foreign(uuid, name)
 
+    async def make_of(self, spec: InstanceSpec, host: str | None) -> None:
+        self._hands.make_of(spec, host)
+
     async def fingerprint(self, uuid: UUID) -> str | None:
         domain = self._hands.domains().get(uuid)
         return None if domain is None else domain.model_dump_json()

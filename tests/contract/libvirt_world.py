@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from agent.hypervisor.libvirt.driver import libvirt_driver
+from agent.hypervisor.metadata import Metadata
 from agent.hypervisor.ports import Hypervisor, Kind
 from agent.settings import Hypervisor as HypervisorSettings
 from agent.settings import Settings, Storage
@@ -230,9 +231,16 @@ class LibvirtHost:
         await self._virsh("undefine", str(uuid))
 
     async def make_foreign(self, uuid: UUID, name: str) -> None:
+        await self._run(uuid, name, "")
+
+    async def make_of(self, spec: InstanceSpec, host: str | None) -> None:
+        about = Metadata(host=host, generation=3, spec_json=spec.model_dump_json())
+        await self._run(spec.uuid, spec.name, f"<metadata>{about.to_xml()}</metadata>")
+
+    async def _run(self, uuid: UUID, name: str, about: str) -> None:
         text = (
             f"<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid><memory unit='MiB'>32</memory>"
-            "<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>"
+            f"{about}<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>"
         )
         file = self._root / f"{uuid}.xml"
         file.write_text(text)

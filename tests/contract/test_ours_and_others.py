@@ -1,4 +1,4 @@
-"""Whose domain it is: ours carry our metadata, and all others don't exist for us."""
+"""Whose domain it is: ours carry our metadata and our host's name, and all others don't exist for us."""
 
 from __future__ import annotations
 
@@ -81,9 +81,24 @@ async def test_an_absent_guest_is_fine_for(world: World, act: str) -> None:
     assert await world.fingerprint(spec.uuid) is None
 
 
-async def test_a_foreign_domain_isnt_found_nor_touched_by_any_method(world: World) -> None:
-    spec = world.spec()
+async def _no_agents(world: World, spec: InstanceSpec) -> None:
     await world.make_foreign(spec.uuid, "somebody-elses")
+
+
+async def _another_hosts(world: World, spec: InstanceSpec) -> None:
+    await world.make_of(spec, "another-host")
+
+
+foreign_domains = pytest.mark.parametrize(
+    ("make", "whose"), [(_no_agents, "no agent's"), (_another_hosts, "'another-host'")]
+)
+Make = Callable[[World, InstanceSpec], Awaitable[None]]
+
+
+@foreign_domains
+async def test_a_foreign_domain_isnt_found_nor_touched_by_any_method(world: World, make: Make, whose: str) -> None:
+    spec = world.spec()
+    await make(world, spec)
     before = await world.fingerprint(spec.uuid)
     assert before is not None
     for act in NEEDS_THE_GUEST.values():
@@ -94,10 +109,11 @@ async def test_a_foreign_domain_isnt_found_nor_touched_by_any_method(world: Worl
     assert await world.fingerprint(spec.uuid) == before
 
 
-async def test_a_foreign_domain_is_never_listed_or_observed(world: World) -> None:
+@foreign_domains
+async def test_a_foreign_domain_is_never_listed_or_observed(world: World, make: Make, whose: str) -> None:
     mark = world.observed.mark()
     foreign, ours = world.spec(), await made(world, world.spec())
-    await world.make_foreign(foreign.uuid, "somebody-elses")
+    await make(world, foreign)
     await world.destroy(foreign.uuid)
     await world.hypervisor.domains.start(ours.uuid)
     await world.observed.until(lambda o: o.uuid == ours.uuid, since=mark, patience=world.patience)
@@ -107,13 +123,36 @@ async def test_a_foreign_domain_is_never_listed_or_observed(world: World) -> Non
     assert foreign.uuid not in {view.uuid for view in world.observed.all[0].domains}
 
 
-async def test_a_uuid_that_a_foreign_domain_has_cant_be_defined(world: World) -> None:
+@foreign_domains
+async def test_a_uuid_that_a_foreign_domain_has_cant_be_defined_and_it_is_said_whose_it_is(
+    world: World, make: Make, whose: str
+) -> None:
     spec = world.spec()
-    await world.make_foreign(spec.uuid, "somebody-elses")
+    await make(world, spec)
     before = await world.fingerprint(spec.uuid)
-    with pytest.raises(Conflict):
+    with pytest.raises(Conflict, match=whose):
         await world.hypervisor.domains.define(guest_of(world, spec))
     assert await world.fingerprint(spec.uuid) == before
+
+
+async def test_another_hosts_guests_arent_counted_as_this_hosts(world: World) -> None:
+    before = (await world.hypervisor.host.describe()).instances
+    await world.make_of(world.spec(), "another-host")
+    assert (await world.hypervisor.host.describe()).instances == before
+
+
+async def test_a_guest_that_names_no_host_is_ours_and_names_us_from_its_next_stamp_on(world: World) -> None:
+    spec = world.spec()
+    await world.make_of(spec, None)
+    us = (await world.hypervisor.host.describe()).hostname
+    before = await world.fingerprint(spec.uuid)
+    assert before is not None
+    assert us not in before
+    assert (await world.hypervisor.domains.get(spec.uuid)).power_state is PowerState.RUNNING
+    await world.hypervisor.domains.stamp(spec.uuid, 9, "r9")
+    after = await world.fingerprint(spec.uuid)
+    assert after is not None
+    assert us in after
 
 
 async def test_a_name_that_a_foreign_domain_has_cant_be_defined(world: World) -> None:

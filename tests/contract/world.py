@@ -207,6 +207,10 @@ class World(Protocol):
         """A running domain without the agent's metadata."""
         ...
 
+    async def make_of(self, spec: InstanceSpec, host: str | None) -> None:
+        """A running domain of the agent of that host; None: of an agent of before, which wrote no host."""
+        ...
+
     async def fingerprint(self, uuid: UUID) -> str | None:
         """Definition and state of any domain, foreign ones too, as text; None when there is none. Equal as
         long as nobody touches it."""

@@ -86,9 +86,11 @@ async def ground(libvirtd: Libvirtd, directory: Path, *, watching: bool = True) 
     emulator = Path("/usr/bin/qemu-system-x86_64")
 
     def facts_for(uuid: UUID) -> HostFacts:
-        return HostFacts(virt_type="qemu", emulator=emulator, instance_dir=directory / str(uuid))
+        return HostFacts(
+            hostname="host-1", virt_type="qemu", emulator=emulator, instance_dir=directory / str(uuid)
+        )
 
-    domains = LibvirtDomains(libvirt, news, facts_for, detach_timeout=PATIENCE)
+    domains = LibvirtDomains(libvirt, "host-1", news, facts_for, detach_timeout=PATIENCE)
     made = Ground(libvirtd, directory, libvirt, domains, Watch(libvirt, domains, news))
     tasks = [asyncio.create_task(made.observed.read(made.watch.observations()))]
     if watching:

@@ -35,7 +35,7 @@ class Host:
         self.directory = directory
         self.known: list[UUID] = []
         emulator = Path("/usr/bin/qemu-system-x86_64")
-        self.facts = HostFacts(virt_type="qemu", emulator=emulator, instance_dir=directory)
+        self.facts = HostFacts(hostname="host-1", virt_type="qemu", emulator=emulator, instance_dir=directory)
 
     def define(self, guest: Guest) -> UUID:
         self.virsh_with("define", "--validate", text=build(guest, self.facts))
@@ -97,7 +97,7 @@ def test_libvirt_takes_every_golden_domain_and_gives_all_of_it_back(host: Host, 
     text = host.xml(host.define(made))
     assert {disk.id for disk in readback.disks(text)} == {disk.id for disk in made.disks}
     assert {nic.port_id for nic in readback.interfaces(text)} == {nic.port_id for nic in made.spec.interfaces}
-    assert metadata.parse(text) == metadata.describe(made, None)
+    assert metadata.parse(text) == metadata.describe(made, "host-1", None)
     assert readback.machine_type(text) == made.spec.machine.type
 
 
@@ -138,7 +138,7 @@ def test_the_generation_is_restamped_alone_in_a_running_domain(host: Host) -> No
     uuid = host.define(made)
     host.libvirtd.virsh("start", "--paused", str(uuid))
     before = host.libvirtd.virsh("metadata", str(uuid), metadata.NAMESPACE.uri)
-    stamped = metadata.restamp(before, 41, "req <2>")
+    stamped = metadata.restamp(before, "host-2", 41, "req <2>")
     both = ("--live", "--config", "--key", metadata.NAMESPACE.prefix, "--set", stamped)
     host.libvirtd.virsh("metadata", str(uuid), metadata.NAMESPACE.uri, *both)
     for text in (host.xml(uuid), host.xml(uuid, "--inactive")):

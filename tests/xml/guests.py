@@ -61,7 +61,12 @@ HERE = Path("/var/lib/compute-agent/instances")
 
 
 def facts(uuid: UUID, **more: object) -> HostFacts:
-    base = {"virt_type": "kvm", "emulator": "/usr/bin/qemu-system-x86_64", "instance_dir": HERE / str(uuid)}
+    base = {
+        "hostname": "host-1",
+        "virt_type": "kvm",
+        "emulator": "/usr/bin/qemu-system-x86_64",
+        "instance_dir": HERE / str(uuid),
+    }
     return HostFacts.model_validate(base | more)
 
 

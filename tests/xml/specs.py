@@ -32,7 +32,9 @@ from agent.spec import (
 from tests.xml.strategies import Overrides, values
 
 DIRECTORY = Path("/var/lib/compute-agent/instances/here")
-FACTS = HostFacts(virt_type="qemu", emulator=Path("/usr/bin/qemu-system-x86_64"), instance_dir=DIRECTORY)
+FACTS = HostFacts(
+    hostname="host-1", virt_type="qemu", emulator=Path("/usr/bin/qemu-system-x86_64"), instance_dir=DIRECTORY
+)
 
 SECRET = "s3cr3t"
 SECRETS = st.text("abc", max_size=3).map(lambda text: Secret(SECRET + text))

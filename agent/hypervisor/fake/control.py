@@ -21,7 +21,7 @@ from agent.hypervisor.fake import life, qcow2
 from agent.hypervisor.fake.faults import Faults
 from agent.hypervisor.fake.life import Domain
 from agent.hypervisor.fake.world import HostConfig, World, write
-from agent.spec import DiskFormat, PowerState
+from agent.spec import DiskFormat, InstanceSpec, PowerState
 
 
 class FakeWorld:
@@ -81,9 +81,16 @@ class FakeWorld:
         self._set(uuid, persistent=False)
 
     def make_foreign(self, uuid: UUID, name: str) -> None:
-        """A running domain that isn't the agent's."""
+        """A running domain that is no agent's."""
+        self._run(Domain(uuid=uuid, name=name))
+
+    def make_of(self, spec: InstanceSpec, host: str | None) -> None:
+        """A running domain of that host's agent; None: of an agent of before, which didn't write its host."""
+        self._run(Domain(uuid=spec.uuid, name=spec.name, spec=spec, host=host, interfaces=spec.interfaces))
+
+    def _run(self, domain: Domain) -> None:
         pace = self._world.host
-        self._world.change(uuid, lambda _, now: life.started(Domain(uuid=uuid, name=name), now, pace, None))
+        self._world.change(domain.uuid, lambda _, now: life.started(domain, now, pace, None))
 
     def remove(self, uuid: UUID) -> None:
         """Off and gone, whatever it was; absent is fine."""

@@ -1,7 +1,7 @@
 """The fake's guests: each method is one change of the world, decided by `life`.
 
 Behind the `Domains` port; `driver` makes it. All that may block in the real driver passes the gate, where
-faults strike. A domain without a spec is somebody else's and isn't found.
+faults strike. A domain without a spec, or of another host's agent, is somebody else's and isn't found.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from agent.hypervisor.fake.faults import Gate, gated, halfway
 from agent.hypervisor.fake.life import Domain
 from agent.hypervisor.fake.watch import Watch
 from agent.hypervisor.fake.world import World, bridge_of, tap_name
+from agent.hypervisor.owners import somebody_elses
 from agent.hypervisor.ports import DiskView, DomainView, Guest, InterfaceView
 from agent.spec import AnyInterface, PluggedDisk, PowerState
 
@@ -45,11 +46,11 @@ class FakeDomains:
         # The real driver's own builders, so that `plan` shows the same XML; lxml only when it is asked for.
         from agent.hypervisor.fake.rendering import render
 
-        return render(guest, self._instances)
+        return render(guest, self._world.owner, self._instances)
 
     @gated
     async def list(self) -> tuple[DomainView, ...]:
-        return tuple(views.domain_view(d) for d in self._world.all().values() if d.spec is not None)
+        return tuple(views.domain_view(d) for d in self._world.all().values() if self._world.is_ours(d))
 
     @gated
     async def get(self, uuid: UUID) -> DomainView:
@@ -62,7 +63,7 @@ class FakeDomains:
         for other in self._world.all().values():
             if other.name == spec.name and other.uuid != spec.uuid:
                 raise Conflict(f"a domain {other.uuid} with the name {spec.name!r} is there already")
-        self._world.change(spec.uuid, lambda had, _: _defined(had, guest))
+        self._world.change(spec.uuid, lambda had, _: self._defined(had, guest))
 
     @gated
     async def undefine(self, uuid: UUID) -> None:
@@ -154,7 +155,7 @@ class FakeDomains:
         ends = time.monotonic() + deadline.remaining(timeout)
         while True:
             domain = self._world.get(uuid)
-            if domain is not None and domain.spec is not None and (answer := asked(domain)):
+            if domain is not None and self._world.is_ours(domain) and (answer := asked(domain)):
                 return answer
             if time.monotonic() >= ends:
                 return None
@@ -180,7 +181,7 @@ class FakeDomains:
 
     @gated
     async def stamp(self, uuid: UUID, generation: int, request_id: str | None) -> None:
-        update = {"generation": generation, "request_id": request_id}
+        update = {"host": self._world.owner, "generation": generation, "request_id": request_id}
         self._change_if_there(uuid, lambda had, _: had.model_copy(update=update))
 
     async def settle(self, uuid: UUID) -> None:
@@ -199,7 +200,7 @@ class FakeDomains:
 
     def _ours(self, uuid: UUID) -> Domain:
         domain = self._world.get(uuid)
-        if domain is None or domain.spec is None:
+        if domain is None or not self._world.is_ours(domain):
             raise NotFound(f"instance {uuid} isn't on this host")
         return domain
 
@@ -217,9 +218,27 @@ class FakeDomains:
         """Others' domains are as good as absent, and stay as they are."""
 
         def ours(had: Domain | None, now: float) -> Domain | None:
-            return had if had is None or had.spec is None else change(had, now)
+            return change(had, now) if had is not None and self._world.is_ours(had) else had
 
         self._world.change(uuid, ours)
+
+    def _defined(self, had: Domain | None, guest: Guest) -> Domain:
+        """A new domain, or the same with another definition: what runs, runs on as it was."""
+        spec = guest.spec
+        if had is not None and not self._world.is_ours(had):
+            raise somebody_elses(spec.uuid, had.host)
+        definition = {
+            "name": spec.name,
+            "spec": spec,
+            "host": self._world.owner,
+            "generation": guest.generation,
+            "request_id": guest.request_id,
+            "operation_id": guest.operation_id,
+            "disks": views.placed((), guest.disks),
+            "interfaces": spec.interfaces,
+            "persistent": True,
+        }
+        return (had or Domain(uuid=spec.uuid, name=spec.name)).model_copy(update=definition)
 
     def _need_room(self, domain: Domain) -> None:
         """Raises NoCapacity unless it fits beside all that runs."""
@@ -238,21 +257,3 @@ class FakeDomains:
             return None
         taken = {d.live.vnc_port for d in self._world.all().values() if d.live}
         return next(p for p in range(FIRST_VNC_PORT, 65536) if p not in taken)
-
-
-def _defined(had: Domain | None, guest: Guest) -> Domain:
-    """A new domain, or the same with another definition: what runs, runs on as it was."""
-    spec = guest.spec
-    if had is not None and had.spec is None:
-        raise Conflict(f"domain {spec.uuid} is there already and isn't ours")
-    definition = {
-        "name": spec.name,
-        "spec": spec,
-        "generation": guest.generation,
-        "request_id": guest.request_id,
-        "operation_id": guest.operation_id,
-        "disks": views.placed((), guest.disks),
-        "interfaces": spec.interfaces,
-        "persistent": True,
-    }
-    return (had or Domain(uuid=spec.uuid, name=spec.name)).model_copy(update=definition)

@@ -38,7 +38,8 @@ def fake_driver(
     for calls whose caller has no earlier deadline. `poll`: seconds between looks at what others changed, or at a
     suspect instance. `settle_bound`: seconds after which it is said that a call which was given up hangs still.
     """
-    world = World(state_dir / "world")
+    host = hostname or socket.gethostname()
+    world = World(state_dir / "world", host)
 
     async def look(uuid: UUID) -> object:
         if world.down:
@@ -54,7 +55,7 @@ def fake_driver(
         disks=disks,
         volumes=FakeVolumes(world, gate, allowed),
         nics=FakeNics(world, gate),
-        host=FakeHost(world, gate, disks, hostname or socket.gethostname()),
+        host=FakeHost(world, gate, disks, host),
         observations=watch.observations,
         run=_run,
         instances_dir=disks.instances,

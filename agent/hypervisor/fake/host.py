@@ -23,7 +23,8 @@ class FakeHost:
     async def describe(self) -> HostView:
         host = self._world.host
         domains = self._world.all().values()
-        active = [d.spec for d in domains if d.active and d.spec]
+        ours = [d for d in domains if self._world.is_ours(d)]
+        active = [d.spec for d in ours if d.active and d.spec]
         return HostView(
             hostname=self._hostname,
             hypervisor_type="fake",
@@ -37,5 +38,5 @@ class FakeHost:
             memory_mb_used=sum(s.memory_mb for s in active),
             disk_mb=host.disk_mb,
             disk_mb_free=max(0, host.disk_mb - self._disks.used_bytes() // MIB),
-            instances=sum(1 for d in domains if d.spec),
+            instances=len(ours),
         )

@@ -58,11 +58,12 @@ class Live(Frozen):
 
 
 class Domain(Frozen):
-    """One file of the world. Secrets are written masked. A domain without `spec` isn't the agent's."""
+    """One file of the world. Secrets are written masked. One without `spec` is no agent's; `host` says whose."""
 
     uuid: UUID
     name: str
     spec: InstanceSpec | None = None
+    host: str | None = None
     generation: int = 0
     request_id: str | None = None
     operation_id: str | None = None

@@ -20,12 +20,13 @@ FULL_BYTES = 256 * 1024
 
 
 class Line(Frozen):
-    """`power`: a guest of ours changed its state. `gone`: one was removed. `touched`: anything else about
-    one. `fell`: the hypervisor's daemon died."""
+    """`power`: an agent's guest changed its state. `gone`: one was removed. `touched`: anything else about
+    one. `fell`: the hypervisor's daemon died. `host`: the one that the guest names."""
 
     kind: Literal["power", "gone", "touched", "fell"]
     at: datetime
     uuid: UUID | None = None
+    host: str | None = None
     state: PowerState = PowerState.UNKNOWN
     reason: str = ""
 

@@ -10,9 +10,10 @@ from agent.hypervisor.facts import HostFacts
 from agent.hypervisor.ports import Guest
 
 
-def render(guest: Guest, instances: Path) -> str:
+def render(guest: Guest, host: str, instances: Path) -> str:
     """As of a host with QEMU's emulation and nothing special."""
     facts = HostFacts(
+        hostname=host,
         virt_type="qemu",
         emulator=Path(f"/usr/bin/qemu-system-{platform.machine()}"),
         instance_dir=instances / str(guest.spec.uuid),

@@ -19,6 +19,7 @@ from agent.hypervisor.fake.life import Domain
 from agent.hypervisor.fake.log import Line
 from agent.hypervisor.fake.views import domain_view
 from agent.hypervisor.fake.world import World
+from agent.hypervisor.owners import is_ours
 from agent.hypervisor.ports import Kind, Observation
 from agent.spec import PowerState
 
@@ -82,14 +83,17 @@ class Look:
             yield self._listing()
         elif lines or (self.next_due is not None and self.next_due <= time.time()):
             self._settle()
-            yield from filter(None, map(_observation, lines + self._follower.more()))
+            lines += self._follower.more()
+            yield from filter(
+                None, (_observation(line) for line in lines if is_ours(line.host, self._world.owner))
+            )
 
     def close(self) -> None:
         self._follower.close()
 
     def _settle(self) -> dict[UUID, Domain]:
         """Looking at all makes everything that is due happen."""
-        ours = {u: d for u, d in self._world.all().items() if d.spec is not None}
+        ours = {u: d for u, d in self._world.all().items() if self._world.is_ours(d)}
         dues = [due.at for d in ours.values() if d.state is PowerState.RUNNING for due in d.due]
         self.next_due = min(dues, default=None)
         return ours

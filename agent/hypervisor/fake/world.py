@@ -32,6 +32,7 @@ from agent.hypervisor import targets
 from agent.hypervisor.fake import life
 from agent.hypervisor.fake.life import Domain
 from agent.hypervisor.fake.log import Follower, Line, append
+from agent.hypervisor.owners import is_ours
 from agent.spec import AnyInterface
 
 
@@ -47,10 +48,14 @@ class HostConfig(life.Pace):
 
 
 class World:
-    """The directory `root`, made when it isn't there. Small synchronous file work, safe between processes."""
+    """The directory `root`, made when it isn't there. Small synchronous file work, safe between processes.
 
-    def __init__(self, root: Path) -> None:
+    `owner`: the host whose agent looks; empty for hands that are no agent's.
+    """
+
+    def __init__(self, root: Path, owner: str = "") -> None:
         self.root = root
+        self.owner = owner
         self.on_change: Callable[[], None] = lambda: None
         for name in ("domains", "taps", "volumes"):
             (root / name).mkdir(parents=True, exist_ok=True)
@@ -64,6 +69,9 @@ class World:
     @property
     def down(self) -> bool:
         return (self.root / "down").exists()
+
+    def is_ours(self, domain: Domain | None) -> bool:
+        return domain is not None and domain.spec is not None and is_ours(domain.host, self.owner)
 
     def follow(self) -> Follower:
         """What happens from now on."""
@@ -176,14 +184,14 @@ def _taps(domain: Domain | None) -> dict[str, str]:
 
 
 def _lines(before: Domain | None, after: Domain | None) -> list[Line]:
-    """What to tell of a change. Others' domains are no news to us."""
+    """What to tell of a change. Domains that are no agent's are no news."""
     known = after or before
     if known is None or known.spec is None:
         return []
     if after is None:
-        return [Line(kind="gone", at=datetime.now(UTC), uuid=known.uuid)]
-    told = [Line(kind="power", uuid=after.uuid, **dict(change)) for change in after.changes]
-    return told or [Line(kind="touched", at=datetime.now(UTC), uuid=after.uuid)]
+        return [Line(kind="gone", at=datetime.now(UTC), uuid=known.uuid, host=known.host)]
+    told = [Line(kind="power", uuid=after.uuid, host=after.host, **dict(change)) for change in after.changes]
+    return told or [Line(kind="touched", at=datetime.now(UTC), uuid=after.uuid, host=after.host)]
 
 
 def write(path: Path, text: str) -> None:

@@ -1,6 +1,6 @@
 """Changing domains: one function for each thing that libvirt does in one go.
 
-Functions of a connection and a uuid, run in a worker. All may be repeated: they look first, and take for done
+Functions of `Here` and a uuid, run in a worker. All may be repeated: they look first, and take for done
 what is done. A domain that isn't ours is as good as absent.
 """
 
@@ -14,7 +14,6 @@ from agent.hypervisor.libvirt import console
 from agent.hypervisor.libvirt.api import (
     METADATA_ELEMENT,
     Affect,
-    Connection,
     Define,
     Domain,
     PowerButton,
@@ -23,7 +22,8 @@ from agent.hypervisor.libvirt.api import (
 from agent.hypervisor.libvirt.connection import tolerating
 from agent.hypervisor.libvirt.errors import Code
 from agent.hypervisor.libvirt.lifecycle import ASLEEP
-from agent.hypervisor.libvirt.views import find, find_ours, is_ours, need, ours, read_power
+from agent.hypervisor.libvirt.views import Here, find, find_ours, known, need, ours, read_power
+from agent.hypervisor.owners import somebody_elses
 from agent.spec import PowerState
 
 RUNNING, PAUSED, SUSPENDED = PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED
@@ -41,20 +41,20 @@ UNDEFINE_FLAGS = (
 )
 
 
-def define(connection: Connection, uuid: UUID, name: str, xml: str) -> None:
+def define(here: Here, uuid: UUID, name: str, xml: str) -> None:
     """Raises Conflict when a domain that isn't ours has the uuid, or any other has the name."""
-    had = find(connection, uuid)
-    if had is not None and not is_ours(had):
-        raise Conflict(f"a domain {uuid} is there already and isn't the agent's")
+    had = find(here, uuid)
+    if had is not None and not ((about := known(had)) and about.is_of(here.host)):
+        raise somebody_elses(uuid, about.host if about else None)
     with tolerating(Code.NO_DOMAIN):
-        other = connection.lookupByName(name).UUIDString()
+        other = here.connection.lookupByName(name).UUIDString()
         if other != str(uuid):
             raise Conflict(f"a domain {other} with the name {name!r} is there already")
-    connection.defineXMLFlags(xml, Define.VALIDATE)
+    here.connection.defineXMLFlags(xml, Define.VALIDATE)
 
 
-def undefine(connection: Connection, uuid: UUID) -> None:
-    domain = find_ours(connection, uuid)
+def undefine(here: Here, uuid: UUID) -> None:
+    domain = find_ours(here, uuid)
     if domain is None or not domain.isPersistent():
         return
     with tolerating(Code.NO_DOMAIN):
@@ -65,9 +65,9 @@ def undefine(connection: Connection, uuid: UUID) -> None:
         domain.undefine()
 
 
-def start(connection: Connection, uuid: UUID) -> None:
+def start(here: Here, uuid: UUID) -> None:
     """Running when it returns. Raises Conflict when it is paused."""
-    domain = ours(connection, uuid)
+    domain = ours(here, uuid)
     before = need(domain, RUNNING, SUSPENDED, *OFF)
     if before.state is RUNNING:
         return
@@ -92,61 +92,61 @@ def _renew_metadata(domain: Domain) -> None:
     domain.setMetadata(METADATA_ELEMENT, stored, key, uri, Affect.LIVE)
 
 
-def power_off(connection: Connection, uuid: UUID) -> None:
-    domain = find_ours(connection, uuid)
+def power_off(here: Here, uuid: UUID) -> None:
+    domain = find_ours(here, uuid)
     if domain is not None:
         with tolerating(Code.NO_DOMAIN, Code.OPERATION_INVALID):  # it isn't running
             domain.destroy()
 
 
-def shutdown(connection: Connection, uuid: UUID) -> None:
-    domain = ours(connection, uuid)
+def shutdown(here: Here, uuid: UUID) -> None:
+    domain = ours(here, uuid)
     with tolerating(Code.OPERATION_INVALID):  # it isn't running
         domain.shutdownFlags(PowerButton.ACPI)
 
 
-def reboot(connection: Connection, uuid: UUID) -> None:
-    domain = ours(connection, uuid)
+def reboot(here: Here, uuid: UUID) -> None:
+    domain = ours(here, uuid)
     need(domain, RUNNING)
     domain.reboot(PowerButton.ACPI)
 
 
-def reset(connection: Connection, uuid: UUID) -> None:
-    domain = ours(connection, uuid)
+def reset(here: Here, uuid: UUID) -> None:
+    domain = ours(here, uuid)
     need(domain, RUNNING)
     domain.reset(0)
 
 
-def pause(connection: Connection, uuid: UUID) -> None:
-    domain = ours(connection, uuid)
+def pause(here: Here, uuid: UUID) -> None:
+    domain = ours(here, uuid)
     if need(domain, RUNNING, PAUSED).state is RUNNING:
         domain.suspend()
 
 
-def unpause(connection: Connection, uuid: UUID) -> None:
-    domain = ours(connection, uuid)
+def unpause(here: Here, uuid: UUID) -> None:
+    domain = ours(here, uuid)
     if need(domain, RUNNING, PAUSED).state is PAUSED:
         domain.resume()
 
 
-def suspend(connection: Connection, uuid: UUID) -> None:
-    domain = ours(connection, uuid)
+def suspend(here: Here, uuid: UUID) -> None:
+    domain = ours(here, uuid)
     if need(domain, RUNNING, PAUSED, SUSPENDED).state is not SUSPENDED:
         domain.managedSave(0)
 
 
-def stamp(connection: Connection, uuid: UUID, generation: int, request_id: str | None) -> None:
+def stamp(here: Here, uuid: UUID, generation: int, request_id: str | None) -> None:
     """Into the stored definition and, while it runs, the live one."""
-    domain = find_ours(connection, uuid)
+    domain = find_ours(here, uuid)
     if domain is None:
         return
     uri, key = metadata.NAMESPACE.uri, metadata.NAMESPACE.prefix
     persistent = bool(domain.isPersistent())
     if persistent:
         text = domain.metadata(METADATA_ELEMENT, uri, Affect.CONFIG)
-        new = metadata.restamp(text, generation, request_id)
+        new = metadata.restamp(text, here.host, generation, request_id)
         domain.setMetadata(METADATA_ELEMENT, new, key, uri, Affect.CONFIG)
     with tolerating(Code.OPERATION_INVALID):  # it doesn't run
         text = domain.metadata(METADATA_ELEMENT, uri, Affect.LIVE)
-        new = metadata.restamp(text, generation, request_id)
+        new = metadata.restamp(text, here.host, generation, request_id)
         domain.setMetadata(METADATA_ELEMENT, new, key, uri, Affect.LIVE)

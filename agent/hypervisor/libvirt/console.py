@@ -17,8 +17,8 @@ from uuid import UUID
 
 from agent.errors import Unsupported
 from agent.hypervisor import readback
-from agent.hypervisor.libvirt.api import Connection, Domain, Xml
-from agent.hypervisor.libvirt.views import ours
+from agent.hypervisor.libvirt.api import Domain, Xml
+from agent.hypervisor.libvirt.views import Here, ours
 
 LOG_MODE = 0o600
 
@@ -36,9 +36,9 @@ def prepare(path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, LOG_MODE))
 
 
-def output(connection: Connection, uuid: UUID, tail_bytes: int) -> bytes:
+def output(here: Here, uuid: UUID, tail_bytes: int) -> bytes:
     """The last bytes, across virtlogd's rotated files. Raises NotFound; Unsupported when it isn't logged."""
-    path = log_path(ours(connection, uuid))
+    path = log_path(ours(here, uuid))
     if path is None:
         raise Unsupported(f"the console of instance {uuid} isn't logged", details={"feature": "console.log"})
     return tail(path, tail_bytes)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from agent.hypervisor.libvirt.api import Connection, DomainStats, GetStats, Stats
-from agent.hypervisor.libvirt.views import need, ours
+from agent.hypervisor.libvirt.api import DomainStats, GetStats, Stats
+from agent.hypervisor.libvirt.views import Here, need, ours
 from agent.spec import PowerState
 
 GROUPS = Stats.CPU_TOTAL | Stats.BALLOON | Stats.VCPU | Stats.INTERFACE | Stats.BLOCK
@@ -23,14 +23,14 @@ UNCOUNTED = -1
 """nova's word for what QEMU doesn't count."""
 
 
-def counters(connection: Connection, uuid: UUID) -> dict[str, Any]:
+def counters(here: Here, uuid: UUID) -> dict[str, Any]:
     """Times in ns, memory in KiB. Raises NotFound, Conflict when it is off.
 
     A guest that is busy with a job gives what can be had without waiting for the job's end.
     """
-    domain = ours(connection, uuid)
+    domain = ours(here, uuid)
     need(domain, PowerState.RUNNING, PowerState.PAUSED)
-    found = connection.domainListGetStats([domain], GROUPS, GetStats.NOWAIT)
+    found = here.connection.domainListGetStats([domain], GROUPS, GetStats.NOWAIT)
     return named(found[0][1]) if found else {}
 
 

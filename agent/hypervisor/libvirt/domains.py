@@ -24,6 +24,7 @@ from agent.hypervisor.libvirt.connection import Lane, Libvirt
 from agent.hypervisor.libvirt.lifecycle import Power
 from agent.hypervisor.libvirt.news import News
 from agent.hypervisor.libvirt.plug import Answer, Device, Unplug, attach_disk, attach_interface
+from agent.hypervisor.libvirt.views import Here
 from agent.hypervisor.libvirt.waits import Waits
 from agent.hypervisor.ports import DiskView, DomainView, Guest, InterfaceView
 from agent.spec import AnyInterface, PluggedDisk, PowerState
@@ -37,11 +38,15 @@ FactsFor = Callable[[UUID], HostFacts]
 
 
 class LibvirtDomains:
-    """`detach_timeout`: seconds a guest has to let go of a device when the caller has no earlier deadline."""
+    """`host`: whose guests these are. `detach_timeout`: seconds a guest has to let go of a device when the caller
+    has no earlier deadline."""
 
-    def __init__(self, libvirt: Libvirt, news: News, facts_for: FactsFor, detach_timeout: float) -> None:
+    def __init__(
+        self, libvirt: Libvirt, host: str, news: News, facts_for: FactsFor, detach_timeout: float
+    ) -> None:
         self.made: set[UUID] = set()  # for `watch`
         self._libvirt = libvirt
+        self._host = host
         self._facts_for = facts_for
         self._waits = Waits(self.power, news)
         self._unplug = Unplug(news, detach_timeout)
@@ -51,7 +56,7 @@ class LibvirtDomains:
         return domain_xml.build(guest, self._facts_for(guest.spec.uuid))
 
     async def list(self) -> tuple[DomainView, ...]:
-        return await self._libvirt.call(Lane.QUERY, views.all_of_ours, what="listing the instances")
+        return await self._libvirt.call(Lane.QUERY, self._asked(views.all_of_ours), what="listing the instances")
 
     async def get(self, uuid: UUID) -> DomainView:
         return await self._do(Lane.QUERY, "reading", uuid, views.get)
@@ -118,7 +123,7 @@ class LibvirtDomains:
         await self._take_out(uuid, f"interface {port_id}", Device(port_id, readback.interface_element))
 
     async def _take_out(self, uuid: UUID, name: str, device: Device) -> None:
-        async def in_worker(fn: Callable[[Connection], Answer]) -> Answer:
+        async def in_worker(fn: Callable[[Here], Answer]) -> Answer:
             return await self._change(Lane.SHORT, f"detach {name} from", uuid, fn)
 
         await self._unplug.take_out(uuid, device, in_worker)
@@ -146,13 +151,17 @@ class LibvirtDomains:
         return await self._do(Lane.QUERY, "reading the console of", uuid, read)
 
     async def _do(self, lane: Lane, doing: str, uuid: UUID, fn: Callable[..., T]) -> T:
-        """`fn(connection, uuid=uuid)` in `lane`; in all but QUERY it is a change."""
+        """`fn(here, uuid=uuid)` in `lane`; in all but QUERY it is a change."""
         work = partial(fn, uuid=uuid)
         if lane is Lane.QUERY:
-            return await self._libvirt.call(lane, work, what=f"{doing} instance {uuid}")
+            return await self._libvirt.call(lane, self._asked(work), what=f"{doing} instance {uuid}")
         return await self._change(lane, doing, uuid, work)
 
-    async def _change(self, lane: Lane, doing: str, uuid: UUID, work: Callable[[Connection], T]) -> T:
+    async def _change(self, lane: Lane, doing: str, uuid: UUID, work: Callable[[Here], T]) -> T:
         """It may take effect late, when it is given up."""
+        what = f"{doing} instance {uuid}"
         with self._doubts.change(uuid) as change:
-            return await self._libvirt.call(lane, work, what=f"{doing} instance {uuid}", change=change)
+            return await self._libvirt.call(lane, self._asked(work), what=what, change=change)
+
+    def _asked(self, work: Callable[[Here], T]) -> Callable[[Connection], T]:
+        return lambda connection: work(Here(connection, self._host))

@@ -58,7 +58,8 @@ async def libvirt_driver(settings: Settings) -> Hypervisor:
     knowledge = Knowledge(libvirt, settings, disks.instances_dir)
     await knowledge.begin()
     news = News()
-    domains = LibvirtDomains(libvirt, news, knowledge.facts_for, settings.hypervisor.detach_timeout_s)
+    detach_timeout = settings.hypervisor.detach_timeout_s
+    domains = LibvirtDomains(libvirt, settings.host, news, knowledge.facts_for, detach_timeout)
     watch = Watch(libvirt, domains, news)
 
     async def run() -> None:
@@ -130,6 +131,7 @@ class Knowledge:
 
     def facts_for(self, uuid: UUID) -> HostFacts:
         return HostFacts(
+            hostname=self._settings.host,
             virt_type=self.virt_type,
             emulator=self.abilities.emulator,
             instance_dir=self._instances_dir / str(uuid),

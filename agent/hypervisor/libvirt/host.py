@@ -17,6 +17,7 @@ from agent.hypervisor.libvirt import views
 from agent.hypervisor.libvirt.accel import VirtType
 from agent.hypervisor.libvirt.api import Connection
 from agent.hypervisor.libvirt.connection import Lane, Libvirt
+from agent.hypervisor.libvirt.views import Here
 from agent.hypervisor.ports import DomainView, HostView
 from agent.hypervisor.storage.capacity import MIB
 from agent.spec import PowerState
@@ -100,7 +101,8 @@ class Raw:
     domains: tuple[DomainView, ...]
 
 
-def look(connection: Connection) -> Raw:
+def look(here: Here) -> Raw:
+    connection = here.connection
     arch, memory_mb, cpus = connection.getInfo()[:3]
     return Raw(
         arch=arch,
@@ -110,7 +112,7 @@ def look(connection: Connection) -> Raw:
         version=connection.getVersion(),
         libvirt_version=connection.getLibVersion(),
         kind=connection.getType(),
-        domains=views.all_of_ours(connection),
+        domains=views.all_of_ours(here),
     )
 
 
@@ -129,7 +131,7 @@ class LibvirtHost:
         self._disk_directory = disk_directory
 
     async def describe(self) -> HostView:
-        look_too = partial(_look_with_disk, directory=self._disk_directory)
+        look_too = partial(_look_with_disk, host=self._hostname, directory=self._disk_directory)
         raw, disk_mb, disk_free_mb = await self._libvirt.call(Lane.QUERY, look_too, what="describing the host")
         abilities = self._known.abilities
         active = [d.spec for d in raw.domains if d.power_state in ACTIVE and d.spec is not None]
@@ -164,9 +166,9 @@ def shown(abilities: Abilities, raw: Raw) -> dict[str, Any]:
     }
 
 
-def _look_with_disk(connection: Connection, directory: Path) -> tuple[Raw, int, int]:
+def _look_with_disk(connection: Connection, host: str, directory: Path) -> tuple[Raw, int, int]:
     disk = os.statvfs(directory)
-    return look(connection), disk.f_blocks * disk.f_frsize // MIB, disk.f_bavail * disk.f_frsize // MIB
+    return look(Here(connection, host)), disk.f_blocks * disk.f_frsize // MIB, disk.f_bavail * disk.f_frsize // MIB
 
 
 def dotted(version: int) -> str:

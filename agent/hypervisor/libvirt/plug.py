@@ -28,12 +28,12 @@ from uuid import UUID
 from agent import deadline, telemetry
 from agent.errors import Conflict, OperationFailed, Unsupported
 from agent.hypervisor import limits, readback
-from agent.hypervisor.libvirt.api import Affect, Connection, Domain, Xml
+from agent.hypervisor.libvirt.api import Affect, Domain, Xml
 from agent.hypervisor.libvirt.connection import tolerating
 from agent.hypervisor.libvirt.errors import Code
 from agent.hypervisor.libvirt.lifecycle import Power
 from agent.hypervisor.libvirt.news import DeviceGone, Ear, News
-from agent.hypervisor.libvirt.views import need, ours
+from agent.hypervisor.libvirt.views import Here, need, ours
 from agent.hypervisor.plugged import ALIAS, disk_xml, interface_xml, scsi_controller_xml
 from agent.hypervisor.ports import DiskView, InterfaceView
 from agent.hypervisor.readback import LiveDisk
@@ -82,9 +82,9 @@ class _Texts:
         return affect
 
 
-def attach_disk(connection: Connection, uuid: UUID, disk: PluggedDisk, direct_io: bool) -> DiskView:
+def attach_disk(here: Here, uuid: UUID, disk: PluggedDisk, direct_io: bool) -> DiskView:
     """Raises NotFound, InvalidRequest, Conflict (suspended, or another disk has the id), Unsupported."""
-    domain = ours(connection, uuid)
+    domain = ours(here, uuid)
     texts = _Texts(domain)
     limits.check_disk(disk, readback.machine_type(texts.all[0]))
     had = [seen for text in texts.all for seen in readback.disks(text) if seen.id == disk.id]
@@ -120,9 +120,9 @@ def _attach_scsi_controller(domain: Domain, disk: PluggedDisk, target: str, text
         domain.attachDeviceFlags(scsi_controller_xml(index), affect)
 
 
-def attach_interface(connection: Connection, uuid: UUID, interface: AnyInterface) -> InterfaceView:
+def attach_interface(here: Here, uuid: UUID, interface: AnyInterface) -> InterfaceView:
     """Raises NotFound, InvalidRequest, Conflict (suspended, or another interface has the id), Unsupported."""
-    domain = ours(connection, uuid)
+    domain = ours(here, uuid)
     texts = _Texts(domain)
     limits.check_interface(interface)
     port_id = interface.port_id
@@ -165,9 +165,9 @@ class Device:
 _HARMLESS = (Code.INTERNAL_ERROR, Code.OPERATION_FAILED, Code.DEVICE_MISSING, Code.OPERATION_INVALID)
 
 
-def ask(connection: Connection, uuid: UUID, device: Device) -> Answer:
+def ask(here: Here, uuid: UUID, device: Device) -> Answer:
     """Ask the guest for the device, or forget it once it is out. Raises NotFound, Conflict when suspended."""
-    domain = ours(connection, uuid)
+    domain = ours(here, uuid)
     texts = _Texts(domain)
     if texts.live is not None and (element := device.within(texts.live)) is not None:
         if texts.power.state is PowerState.PAUSED:
@@ -184,7 +184,7 @@ def ask(connection: Connection, uuid: UUID, device: Device) -> Answer:
 class Ask(Protocol):
     """`ask` in a worker."""
 
-    def __call__(self, fn: Callable[[Connection], Answer]) -> Awaitable[Answer]: ...
+    def __call__(self, fn: Callable[[Here], Answer]) -> Awaitable[Answer]: ...
 
 
 class Unplug:

@@ -1,10 +1,11 @@
 """Reading domains: which are ours, how they are, and what they have.
 
-Functions of a connection, run in a QUERY worker; parsing happens there too, off the loop.
+Functions of `Here`, run in a QUERY worker; parsing happens there too, off the loop.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from agent.errors import Conflict, NotFound
@@ -17,28 +18,39 @@ from agent.hypervisor.ports import DomainView
 from agent.spec import PowerState
 
 
-def find(connection: Connection, uuid: UUID) -> Domain | None:
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A connection for the time of one call, and `host`, the agent that asks: whose guests are ours."""
+
+    connection: Connection
+    host: str
+
+
+def find(here: Here, uuid: UUID) -> Domain | None:
     """Any domain, ours or not."""
     with tolerating(Code.NO_DOMAIN):
-        return connection.lookupByUUID(uuid.bytes)
+        return here.connection.lookupByUUID(uuid.bytes)
     return None
 
 
-def is_ours(domain: Domain) -> bool:
-    """Whether it carries our metadata; False for one that is gone."""
+def known(domain: Domain) -> metadata.Metadata | None:
+    """An agent's metadata, ours or not; None when it is no agent's, or gone."""
     with tolerating(Code.NO_DOMAIN, Code.NO_DOMAIN_METADATA):
-        return bool(domain.metadata(METADATA_ELEMENT, metadata.NAMESPACE.uri))
-    return False
+        return metadata.parse(domain.metadata(METADATA_ELEMENT, metadata.NAMESPACE.uri))
+    return None
 
 
-def find_ours(connection: Connection, uuid: UUID) -> Domain | None:
-    domain = find(connection, uuid)
-    return domain if domain is not None and is_ours(domain) else None
+def find_ours(here: Here, uuid: UUID) -> Domain | None:
+    domain = find(here, uuid)
+    if domain is None:
+        return None
+    about = known(domain)
+    return domain if about is not None and about.is_of(here.host) else None
 
 
-def ours(connection: Connection, uuid: UUID) -> Domain:
+def ours(here: Here, uuid: UUID) -> Domain:
     """Raises NotFound, for a domain that isn't ours too."""
-    if (domain := find_ours(connection, uuid)) is None:
+    if (domain := find_ours(here, uuid)) is None:
         raise NotFound(f"instance {uuid} isn't on this host")
     return domain
 
@@ -59,14 +71,14 @@ def need(domain: Domain, *states: PowerState) -> Power:
     return power
 
 
-def power(connection: Connection, uuid: UUID) -> Power:
+def power(here: Here, uuid: UUID) -> Power:
     """Raises NotFound."""
-    return read_power(ours(connection, uuid))
+    return read_power(ours(here, uuid))
 
 
-def get(connection: Connection, uuid: UUID) -> DomainView:
+def get(here: Here, uuid: UUID) -> DomainView:
     """Raises NotFound."""
-    if (domain := find(connection, uuid)) is not None and (seen := view(domain)) is not None:
+    if (domain := find(here, uuid)) is not None and (seen := view(domain, here.host)) is not None:
         return seen.model_copy(update={"returning": _returning(domain, seen)})
     raise NotFound(f"instance {uuid} isn't on this host")
 
@@ -79,31 +91,30 @@ def _returning(domain: Domain, seen: DomainView) -> frozenset[str]:
     return frozenset()
 
 
-def all_of_ours(connection: Connection) -> tuple[DomainView, ...]:
-    return tuple(seen for domain in connection.listAllDomains(0) if (seen := view(domain)) is not None)
+def all_of_ours(here: Here) -> tuple[DomainView, ...]:
+    domains = here.connection.listAllDomains(0)
+    return tuple(seen for domain in domains if (seen := view(domain, here.host)) is not None)
 
 
-def view(domain: Domain) -> DomainView | None:
-    """None when it isn't ours, or is gone by now."""
+def view(domain: Domain, host: str) -> DomainView | None:
+    """None when it isn't `host`'s, or is gone by now."""
     with tolerating(Code.NO_DOMAIN):
         text = domain.XMLDesc(Xml.LIVE)
         power = read_power(domain)
-        return _view(UUID(domain.UUIDString()), domain.name(), text, power)
+        about = metadata.parse(text)
+        return _view(domain, about, text, power) if about is not None and about.is_of(host) else None
     return None
 
 
-def _view(uuid: UUID, name: str, text: str, power: Power) -> DomainView | None:
-    known = metadata.parse(text)
-    if known is None:
-        return None
+def _view(domain: Domain, about: metadata.Metadata, text: str, power: Power) -> DomainView:
     return DomainView(
-        uuid=uuid,
-        name=name,
+        uuid=UUID(domain.UUIDString()),
+        name=domain.name(),
         power_state=power.state,
         reason=power.reason,
-        generation=known.generation,
-        request_id=known.request_id,
-        spec=known.spec(),
+        generation=about.generation,
+        request_id=about.request_id,
+        spec=about.spec(),
         disks=readback.disks(text),
         interfaces=readback.interfaces(text),
         vnc_port=readback.vnc_port(text),

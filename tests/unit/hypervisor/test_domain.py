@@ -25,7 +25,7 @@ from agent.hypervisor.ports import Guest
 from agent.hypervisor.xml import Element
 from agent.spec import BlockBacking, DiskBus, DiskFormat, FileBacking, InstanceSpec, PluggedDisk
 
-FACTS = HostFacts(virt_type="qemu", emulator=Path("/usr/bin/qemu"), instance_dir=Path("/i"))
+FACTS = HostFacts(hostname="host-1", virt_type="qemu", emulator=Path("/usr/bin/qemu"), instance_dir=Path("/i"))
 KVM = FACTS.model_copy(update={"virt_type": "kvm"})
 
 

@@ -22,7 +22,7 @@ GOOD: dict[str, Any] = {
     "disks": [{"kind": "blank", "id": "root", "size_mb": 1}],
     "interfaces": [{"type": "user", "port_id": "p", "mac_address": "52:54:00:00:00:01"}],
 }
-FACTS = HostFacts(virt_type="qemu", emulator=Path("/q"), instance_dir=Path("/i"))
+FACTS = HostFacts(hostname="host-1", virt_type="qemu", emulator=Path("/q"), instance_dir=Path("/i"))
 
 
 def spec(**more: Any) -> InstanceSpec:

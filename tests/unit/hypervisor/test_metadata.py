@@ -44,18 +44,24 @@ def in_domain(element: str) -> str:
 
 
 def test_what_is_written_into_a_domain_is_read_from_it() -> None:
-    made = describe(guest(), "1.2")
+    made = describe(guest(), "h1", "1.2")
     assert parse(in_domain(made.to_xml())) == made
-    assert (made.version, made.generation, made.request_id, made.operation_id) == ("1.2", 4, "r", "o")
+    assert (made.host, made.version, made.generation, made.request_id, made.operation_id) == (
+        "h1",
+        "1.2",
+        4,
+        "r",
+        "o",
+    )
     assert (made.project_id, made.user_id) == ("p", "u")
 
 
 def test_only_disks_that_live_with_the_instance_are_fixed() -> None:
-    assert [disk.id for disk in describe(guest(), None).fixed_disks] == ["root"]
+    assert [disk.id for disk in describe(guest(), "h1", None).fixed_disks] == ["root"]
 
 
 def test_the_spec_comes_back_whatever_characters_it_holds() -> None:
-    known = parse(in_domain(describe(guest(), None).to_xml()))
+    known = parse(in_domain(describe(guest(), "h1", None).to_xml()))
     assert known is not None
     spec = known.spec()
     assert spec is not None
@@ -63,7 +69,7 @@ def test_the_spec_comes_back_whatever_characters_it_holds() -> None:
 
 
 def test_secrets_are_stars() -> None:
-    text = describe(guest(), None).to_xml()
+    text = describe(guest(), "h1", None).to_xml()
     assert "hidden" not in text
     assert MASK in text
 
@@ -75,17 +81,30 @@ def test_a_domain_without_our_element_isnt_ours() -> None:
 
 
 def test_an_element_deep_inside_doesnt_make_a_domain_ours() -> None:
-    element = describe(guest(), None).to_xml()
+    element = describe(guest(), "h1", None).to_xml()
     assert parse(f"<domain><devices><metadata>{element}</metadata></devices></domain>") is None
 
 
-def test_a_domain_stays_ours_when_its_element_cant_be_read() -> None:
-    element = describe(guest(), None).to_xml()
-    assert parse(in_domain(element.replace(">4<", ">four<"))) == Metadata()
+def test_of_an_element_that_cant_be_read_the_host_stays_known() -> None:
+    element = describe(guest(), "h1", None).to_xml()
+    assert parse(in_domain(element.replace(">4<", ">four<"))) == Metadata(host="h1")
+
+
+@pytest.mark.parametrize(("named", "ours"), [("h1", True), ("h2", False), ("H1", False), (None, True)])
+def test_a_domain_is_ours_that_names_our_host_or_none(named: str | None, ours: bool) -> None:
+    about = parse(in_domain(Metadata(host=named).to_xml()))
+    assert about is not None
+    assert about.is_of("h1") is ours
+
+
+def test_the_next_stamp_names_the_host_of_a_guest_that_named_none() -> None:
+    before = describe(guest(), "h1", None).model_copy(update={"host": None})
+    stamped = parse(restamp(before.bare(), "h1", 9, "r2"))
+    assert stamped == before.model_copy(update={"host": "h1", "generation": 9, "request_id": "r2"})
 
 
 def test_a_spec_of_another_version_isnt_read_but_the_rest_is() -> None:
-    element = describe(guest(), None).model_copy(update={"spec_json": '{"later": 1}'}).to_xml()
+    element = describe(guest(), "h1", None).model_copy(update={"spec_json": '{"later": 1}'}).to_xml()
     known = parse(in_domain(element))
     assert known is not None
     assert known.spec() is None
@@ -93,26 +112,30 @@ def test_a_spec_of_another_version_isnt_read_but_the_rest_is() -> None:
 
 
 def test_the_bare_element_is_the_same_without_its_namespace() -> None:
-    made = describe(guest(), None)
+    made = describe(guest(), "h1", None)
     assert made.bare().startswith("<instance>")
     assert "xmlns" not in made.bare()
     assert parse(made.bare()) == made
 
 
 def test_restamping_changes_the_generation_and_the_request_alone() -> None:
-    made = describe(guest(), "1")
-    assert parse(restamp(made.bare(), 9, "r2")) == made.model_copy(update={"generation": 9, "request_id": "r2"})
-    assert parse(restamp(made.to_xml(), 9, None)) == made.model_copy(update={"generation": 9, "request_id": None})
+    made = describe(guest(), "h1", "1")
+    assert parse(restamp(made.bare(), "h1", 9, "r2")) == made.model_copy(
+        update={"generation": 9, "request_id": "r2"}
+    )
+    assert parse(restamp(made.to_xml(), "h1", 9, None)) == made.model_copy(
+        update={"generation": 9, "request_id": None}
+    )
 
 
 def test_what_isnt_our_element_cant_be_restamped() -> None:
     for text in ("<domain/>", "<x/>", "no"):
         with pytest.raises(BadXml):
-            restamp(text, 1, None)
+            restamp(text, "h1", 1, None)
 
 
 def test_an_identifier_that_xml_cant_hold_is_made_to_fit() -> None:
-    made = describe(guest(request_id="a\x00b", operation_id="\ud800"), None)
+    made = describe(guest(request_id="a\x00b", operation_id="\ud800"), "h1", None)
     known = parse(in_domain(made.to_xml()))
     assert known is not None
     assert (known.request_id, known.operation_id) == ("a\ufffdb", "\ufffd")

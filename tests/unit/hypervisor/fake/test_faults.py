@@ -265,7 +265,7 @@ import asyncio, sys
 from pathlib import Path
 from uuid import UUID
 from agent.hypervisor.fake.driver import fake_driver
-asyncio.run(fake_driver(Path(sys.argv[1])).domains.start(UUID(sys.argv[2])))
+asyncio.run(fake_driver(Path(sys.argv[1]), hostname="fake-1").domains.start(UUID(sys.argv[2])))
 """
 
 
