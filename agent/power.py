@@ -69,6 +69,8 @@ class PowerStates:
         self._states: dict[UUID, PowerState] = {}
         self._views: dict[UUID, DomainView] = {}
         self.reachable = False
+        self.since: datetime | None = None
+        """Since when it is reachable, or isn't; None until the first observation."""
         self.listed = False
         """Whether the hypervisor has ever told all there is."""
 
@@ -103,16 +105,21 @@ class PowerStates:
     async def _take(self, seen: Observation) -> None:
         match seen.kind:
             case Kind.LOST:
-                self.reachable = False
+                self._reached(False, seen.at)
                 log.warning("hypervisor.lost")
             case Kind.LISTING:
-                self.reachable = self.listed = True
+                self._reached(True, seen.at)
+                self.listed = True
                 await self._resync(seen)
             case Kind.GONE if seen.uuid is not None:
                 await self._forget(seen.uuid)
             case Kind.POWER if seen.uuid is not None:
                 await self._changed(seen.uuid, seen.state, seen.reason, seen)
                 await self._meet(seen.uuid)
+
+    def _reached(self, reachable: bool, at: datetime) -> None:
+        if self.since is None or reachable is not self.reachable:
+            self.reachable, self.since = reachable, at
 
     async def _resync(self, listing: Observation) -> None:
         self._views = {view.uuid: view for view in listing.domains}

@@ -21,6 +21,8 @@ from uuid import UUID
 
 import structlog
 
+from agent import health
+from agent.checkup import Checkup, Course
 from agent.errors import AgentError, Unavailable
 from agent.hypervisor.ports import Hypervisor
 from agent.instances import Instances
@@ -44,6 +46,7 @@ from agent.rpc.router import Router
 from agent.rpc.topology import Layout, Topology
 from agent.settings import Settings
 from agent.version import agent_version
+from agent.web.server import HealthServer
 
 log = structlog.get_logger(__name__)
 
@@ -79,8 +82,10 @@ class Service:
         self._settings = settings
         self._stopping = asyncio.Event()
         self._recovered = asyncio.Event()
+        self._course = Course()
 
     def stop(self) -> None:
+        self._course.stopping = True
         self._stopping.set()
 
     async def run(self) -> None:
@@ -148,6 +153,7 @@ class Service:
             power=self.power,
         )
         self._wire_edge(Handlers(self.inside))
+        self._wire_health()
 
     def _wire_edge(self, desk: Handlers) -> None:
         amqp, rpc = self._settings.amqp, self._settings.rpc
@@ -160,6 +166,20 @@ class Service:
         reception = Reception(desk, Router(names, rpc.shared_spawn), self.publisher, bounds)
         self.consumer = Consumer(amqp, rpc, names, reception, topology)
 
+    def _wire_health(self) -> None:
+        self.checkup = Checkup(
+            settings=self._settings,
+            course=self._course,
+            journal=self.journal,
+            hypervisor=self.hypervisor,
+            power=self.power,
+            operations=self.operations,
+            consumer=self.consumer,
+            publisher=self.publisher,
+            watchdog=lambda: health.Watchdog(fed=True, status=f"Serving as {self._settings.host}"),
+        )
+        self.web = HealthServer(self._settings.state_dir / health.SOCKET, self.checkup.look)
+
     def _side_tasks(self) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
         return [
             ("hypervisor", self._keep_hypervisor),
@@ -170,12 +190,14 @@ class Service:
             ("report", self._report),
             ("prune", self._prune),
             ("watchdog", self._feed_watchdog),
+            ("health", self.web.run),
         ]
 
     async def _serve(self) -> None:
         log.info("agent.starting", host=self._settings.host, driver=self._settings.hypervisor.driver)
         await self._tell_host("started")
         recovered = await self.operations.recover()
+        self._course.recovered = recovered
         self._recovered.set()
         if recovered:
             log.info("agent.recovering", operations=recovered)

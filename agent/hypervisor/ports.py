@@ -288,6 +288,16 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Calls past their deadline. `hanging` now, `ever` since the start; at `bound` hanging ones `run` ends with an
+    error, so that the agent is started again."""
+
+    hanging: int = 0
+    ever: int = 0
+    bound: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hypervisor:
     """The ports of one driver, wired together by `service`."""
 
@@ -301,3 +311,4 @@ class Hypervisor:
     run: Callable[[], Any]
     """A coroutine function that keeps the driver alive (connections, watch) until cancelled."""
     instances_dir: Path
+    given_up: Callable[[], GivenUp] = GivenUp

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,9 +24,9 @@ from uuid import UUID
 import apsw
 from pydantic import BaseModel, ValidationError
 
-from agent.errors import Conflict, Internal
+from agent.errors import Conflict, Internal, Unavailable
+from agent.journal import condition, generations, lookup, operations, power, pruning, replies
 from agent.journal import events as event_rows
-from agent.journal import generations, lookup, operations, power, pruning, replies
 from agent.journal.columns import from_address
 from agent.journal.opening import Opened, open_journal
 from agent.journal.records import (
@@ -40,7 +41,7 @@ from agent.journal.records import (
     Status,
 )
 from agent.journal.sealing import KeyFile
-from agent.journal.writer import Writer
+from agent.journal.writer import Trouble, Writer
 from agent.saga import Entry, Mark
 
 S = TypeVar("S", bound=BaseModel)
@@ -278,6 +279,18 @@ class Journal:
         await self._writer.write(lambda db: replies.add(db, to, text, at), then=self._signal(True))
 
     # Upkeep
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why nothing can be written, as the last attempt found it."""
+        return self._writer.trouble
+
+    async def condition(self) -> condition.Condition:
+        """Tries again whether it can be written, if the last attempt couldn't: nobody else may for a while."""
+        if self.trouble is not None:
+            with suppress(Unavailable):
+                await self._writer.write(condition.touch)
+        return await self._writer.read(condition.look)
 
     async def prune(self, retention: timedelta, max_operations: int, max_events: int) -> int:
         """Forget what ended longer than `retention` ago or is more than these; returns how many rows.

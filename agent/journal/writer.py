@@ -20,6 +20,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import apsw
@@ -50,6 +51,14 @@ STORAGE: dict[type[apsw.Error], str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """The disk takes nothing: since when, and what it says."""
+
+    since: datetime
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Job:
     work: Callable[[apsw.Connection], Any]
     done: asyncio.Future[Any]
@@ -76,6 +85,8 @@ class Writer:
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self.trouble: Trouble | None = None
+        """What the last write met; None when it went well."""
 
     @classmethod
     async def start(cls, connect: Callable[[], apsw.Connection]) -> Writer:
@@ -136,7 +147,9 @@ class Writer:
             if goes_on:
                 jobs, goes_on = self._take(wait=not reads)
             reads.extend(job for job in jobs if not job.writes)
-            self._tell(_commit(db, [job for job in jobs if job.writes]))
+            written = _commit(db, [job for job in jobs if job.writes])
+            self._note(written)
+            self._tell(written)
             self._tell(_read_some(db, reads))
 
     def _take(self, *, wait: bool) -> tuple[list[_Job], bool]:
@@ -151,6 +164,14 @@ class Writer:
                 return jobs, False
             jobs.append(job)
         return jobs, True
+
+    def _note(self, written: list[_Outcome]) -> None:
+        failures = [o.error for o in written if isinstance(o.error, Unavailable) and o.error.__cause__]
+        if failures:
+            since = self.trouble.since if self.trouble else datetime.now(UTC)
+            self.trouble = Trouble(since, failures[-1].message)
+        elif written:
+            self.trouble = None
 
     def _tell(self, outcomes: list[_Outcome]) -> None:
         if outcomes:

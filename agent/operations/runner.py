@@ -81,6 +81,11 @@ class Operations:
 
     # Room: at most `max_pending` unfinished, the rest waits in the broker.
 
+    @property
+    def pending(self) -> int:
+        """Accepted and unfinished."""
+        return self._pending
+
     def has_room(self) -> bool:
         return self._room.is_set()
 

@@ -19,6 +19,8 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import aio_pika
@@ -99,6 +101,16 @@ async def blocked(connection: AbstractConnection | None) -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """`up`: a session has all it needs. `since`: since when it is up, or isn't. `error`: what the last session, or
+    the last attempt at one, ended with."""
+
+    up: bool
+    since: datetime
+    error: str | None = None
+
+
 class Link:
     """Keeps one connection up. `connection` is the present one, None while there is none."""
 
@@ -106,12 +118,14 @@ class Link:
         self._amqp = amqp
         self._name = name
         self.connection: AbstractConnection | None = None
+        self.state = LinkState(False, datetime.now(UTC))
         self._attempts = 0
         self._ever_up = False
 
     def up(self) -> None:
         """Said by a session once it has all it needs."""
         self._ever_up = True
+        self.state = replace(self.state, up=True, since=datetime.now(UTC))
 
     async def run(self, session: Session, *, fail_fast: bool = False) -> None:
         """For ever, until cancelled. With `fail_fast` what goes wrong before a session was `up` is raised."""
@@ -121,6 +135,7 @@ class Link:
             except Exception as error:  # the edge: whatever a session dies of, the next begins
                 if fail_fast and not self._ever_up:
                     raise
+                self._down(error)
                 self._tell(error)
             self._attempts += 1
             await asyncio.sleep(self._pause())
@@ -157,6 +172,10 @@ class Link:
             self.connection = None
             await end(running)
             await _close(connection)
+
+    def _down(self, error: Exception) -> None:
+        since = datetime.now(UTC) if self.state.up else self.state.since
+        self.state = LinkState(False, since, describe(error))
 
     def _tell(self, error: Exception) -> None:
         """The first failure and each tenth after it; an outage isn't a thousand lines."""

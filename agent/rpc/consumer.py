@@ -17,7 +17,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -25,7 +25,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import DeliveredMessage
 
 from agent.names import Names
-from agent.rpc.connection import BROKEN, LOCKED, Link, describe
+from agent.rpc.connection import BROKEN, LOCKED, Link, LinkState, describe
 from agent.rpc.desk import Source
 from agent.rpc.message import Properties
 from agent.rpc.reception import Gate, Reception
@@ -46,12 +46,12 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerHealth:
-    """`consuming`: commands are taken. `paused`: there is no room for more. `trouble`: another agent has the
+    """`consuming`: commands are taken. `paused_since`: there is no room for more. `trouble`: another agent has the
     name."""
 
-    connected: bool
+    link: LinkState
     consuming: bool
-    paused: bool
+    paused_since: datetime | None
     trouble: str | None
 
 
@@ -150,7 +150,7 @@ class Consumer:
         self._link = Link(amqp, f"compute-agent {names.host} commands")
         self._task: asyncio.Task[None] | None = None
         self._consuming = asyncio.Event()
-        self._paused = False
+        self._paused_since: datetime | None = None
         self._trouble: str | None = None
 
     def start(self) -> asyncio.Task[None]:
@@ -164,9 +164,9 @@ class Consumer:
 
     def health(self) -> ConsumerHealth:
         return ConsumerHealth(
-            connected=self._link.connection is not None,
+            link=self._link.state,
             consuming=self._consuming.is_set(),
-            paused=self._paused,
+            paused_since=self._paused_since,
             trouble=self._trouble,
         )
 
@@ -201,6 +201,7 @@ class Consumer:
         if not self._rpc.shared_spawn:
             queues.append(Queue(names.shared, Source.SHARED))
         async with self._feed(connection, queues) as feed:
+            self._link.up()
             await feed.broken()
 
     async def _commands(self, connection: AbstractConnection) -> None:
@@ -231,12 +232,12 @@ class Consumer:
         desk = self._reception.desk
         if desk.has_room():
             return
-        self._paused = True
+        self._paused_since = datetime.now(UTC)
         log.warning("commands.paused", reason="too many unfinished operations; the backlog stays in the broker")
         try:
             await desk.wait_for_room()
         finally:
-            self._paused = False
+            self._paused_since = None
         log.info("commands.resumed")
 
 

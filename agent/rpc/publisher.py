@@ -27,7 +27,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import PublishError
 
-from agent.rpc.connection import BROKEN, REFUSALS, Link, blocked, describe
+from agent.rpc.connection import BROKEN, REFUSALS, Link, LinkState, blocked, describe
 from agent.rpc.message import Outgoing
 from agent.rpc.tasks import end, guarded
 from agent.settings import Amqp
@@ -44,8 +44,8 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class PublisherHealth:
-    connected: bool
-    blocked: bool
+    link: LinkState
+    blocked_since: datetime | None
     last_confirm: datetime | None
 
 
@@ -70,6 +70,7 @@ class Publisher:
         self._opening = asyncio.Lock()
         self._under_way: set[asyncio.Task[object]] = set()
         self._last_confirm: datetime | None = None
+        self._blocked_since: datetime | None = None
 
     async def run(self, *, fail_fast: bool = False) -> None:
         """Keep connected, until cancelled."""
@@ -80,7 +81,9 @@ class Publisher:
         await self._connected.wait()
 
     async def health(self) -> PublisherHealth:
-        return PublisherHealth(self._connected.is_set(), await blocked(self._connection), self._last_confirm)
+        now = datetime.now(UTC) if await self.blocked() else None
+        self._blocked_since = now and (self._blocked_since or now)
+        return PublisherHealth(self._link.state, self._blocked_since, self._last_confirm)
 
     async def blocked(self) -> bool:
         return await blocked(self._connection)

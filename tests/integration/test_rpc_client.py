@@ -92,7 +92,6 @@ async def test_a_change_is_called_and_its_result_typed(broker: Broker) -> None:
 async def test_a_read_goes_to_the_queue_of_queries(broker: Broker) -> None:
     async with edge_on(broker.url) as edge, client_of(edge, broker.url) as client:
         edge.desk.room.clear()
-        edge.consumer._paused = False
         assert (await client.ping("h1", Ping())).host == "h1"
         assert (await client.call(METHODS["ping"], None, {}, timeout=5)).model_dump()["host"] == "h1"
 

@@ -332,7 +332,7 @@ async def test_without_room_commands_stay_in_the_broker_and_queries_go_on(broker
         assert "result" in await peer.ask(PING, edge.names.queries)
         await peer.send(cancel, edge.names.queries, message_id="cancel")
         await edge.desk.until(lambda: len(edge.desk.accepted) == 4)
-        await eventually(lambda: edge.consumer.health().paused)
+        await eventually(lambda: edge.consumer.health().paused_since is not None)
         assert await peer.depth(edge.names.commands) == 7
         edge.desk.most = None
         edge.desk.room.set()

@@ -31,6 +31,7 @@ from agent.hypervisor.doubts import Change
 from agent.hypervisor.libvirt.api import Connection
 from agent.hypervisor.libvirt.errors import Code, Failure, translate
 from agent.hypervisor.libvirt.threads import Late, Threads
+from agent.hypervisor.ports import GivenUp
 from agent.hypervisor.storage.faults import from_os_error
 from agent.secret import Secret
 
@@ -178,6 +179,9 @@ class Libvirt:
     @property
     def lost_ever(self) -> int:
         return self._threads.lost_ever
+
+    def given_up(self) -> GivenUp:
+        return GivenUp(self._threads.lost, self._threads.lost_ever, self._threads.max_lost)
 
     async def close(self, timeout: float = 5) -> bool:
         """Close all connections; False when calls still hang in some after `timeout` seconds."""

@@ -82,6 +82,7 @@ async def libvirt_driver(settings: Settings) -> Hypervisor:
         observations=watch.observations,
         run=run,
         instances_dir=disks.instances_dir,
+        given_up=libvirt.given_up,
     )
 
 

@@ -69,7 +69,7 @@ class Threads(Generic[R]):
     ) -> None:
         self._supply = supply
         self._lanes: dict[str, LaneQueue[R]] = {name: LaneQueue(name, size) for name, size in sizes.items()}
-        self._max_lost = max_lost
+        self.max_lost = max_lost
         self._on_late = on_late
         self._on_exhausted = on_exhausted
         self._counts = threading.Lock()
@@ -144,7 +144,7 @@ class Threads(Generic[R]):
 
     def _hire(self, lane: LaneQueue[R]) -> None:
         with self._counts:
-            closed = self._lost >= self._max_lost or self._stuck >= MAX_STUCK
+            closed = self._lost >= self.max_lost or self._stuck >= MAX_STUCK
             if closed or not lane.hire():
                 return
             thread = threading.Thread(target=self._work, args=(lane,), name=f"libvirt-{lane.name}", daemon=True)
@@ -161,7 +161,7 @@ class Threads(Generic[R]):
             self._lost += 1
             self._lost_ever += 1
             self._stuck += was is Phase.OPENING
-            exhausted = self._lost >= self._max_lost
+            exhausted = self._lost >= self.max_lost
             on_exhausted = self._on_exhausted if exhausted else None
             if exhausted:
                 self._on_exhausted = None

@@ -1,0 +1,308 @@
+"""What an agent says of its own health: one model behind all pages of its socket, and what is wrong in it.
+
+    checkup --collects--> Health --judged by CHECKS--> problems: none            healthy and ready
+                                                                 warning         healthy and ready
+                                                                 not ready       healthy; 503 on /readyz
+                                                                 fatal           503 on /healthz too
+
+Only a problem that a restart of the agent mends is fatal. Pure, and made of what the bare install has, so that the
+command line reads the same model. Nothing secret gets in here: the broker's address has no user and no password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SOCKET = "agent.sock"
+"""The socket's name in the state directory."""
+
+Severity = Literal["fatal", "not_ready", "warning"]
+
+
+class Shown(BaseModel):
+    """Fields may be added in later versions; who reads them ignores what he doesn't know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+
+class Problem(Shown):
+    """Something that isn't as it should be."""
+
+    code: str
+    """A word for programs; it stays the same over versions."""
+    severity: Severity
+    """`fatal`: only a restart helps. `not_ready`: commands can't be taken or done. `warning`: all still works."""
+    text: str
+    """For people."""
+    since: datetime | None = None
+
+
+class Link(Shown):
+    """One connection to the broker."""
+
+    up: bool
+    """Connected, and all that it needs was found or declared."""
+    since: datetime
+    """Since when it is up, or down."""
+    blocked_since: datetime | None = None
+    """Since when the broker reads nothing from it (an alarm: memory, disk)."""
+    error: str | None = None
+    """What it is down for; of one that is up, what the last one ended with."""
+
+
+class Probe(Shown):
+    """The message that the agent sends itself through the broker."""
+
+    interval_s: float
+    """Seconds between two of them."""
+    heard_at: datetime | None = None
+    """When the last one came back."""
+    took_s: float | None = None
+    """Seconds that it took from exchange to consumer."""
+    deaf_since: datetime | None = None
+    """Since when none comes back although both connections are up."""
+
+
+class Broker(Shown):
+    """The way to the broker and back."""
+
+    address: str
+    """`host:port/vhost`, without user and password."""
+    commands: Link
+    """The connection that commands and queries come in on."""
+    answers: Link
+    """The connection that answers and events go out on."""
+    last_confirm: datetime | None = None
+    """When the broker last confirmed something."""
+    probe: Probe
+
+
+class Commands(Shown):
+    """Taking and doing commands."""
+
+    taken: bool
+    """Whether the queue of commands is consumed."""
+    paused_since: datetime | None = None
+    """Since when they are left in the broker."""
+    why_paused: str | None = None
+    pending: int
+    """Operations accepted and unfinished."""
+    max_pending: int
+    """How many may be, before commands are left in the broker."""
+
+
+class Outbox(Shown):
+    """Answers and events that the broker hasn't confirmed."""
+
+    waiting: int
+    oldest: datetime | None = None
+    """When the oldest of them was written."""
+    limit: int
+    """At this many, new changes are `unavailable`."""
+
+
+class Journal(Shown):
+    """The journal's file."""
+
+    stream: UUID
+    """Of the events; another one means that an earlier journal was lost."""
+    bytes: int
+    """Size on the disk, the write-ahead log included."""
+    unwritable_since: datetime | None = None
+    error: str | None = None
+    """Why it can't be written."""
+
+
+class Hypervisor(Shown):
+    """The driver and what it drives."""
+
+    driver: str
+    reachable: bool
+    since: datetime | None = None
+    """Since when it is reachable, or isn't; none before the first look."""
+    lost_threads: int = 0
+    """Threads that hang now in a call that was given up."""
+    lost_threads_ever: int = 0
+    """Calls that were given up since the start."""
+    lost_threads_bound: int | None = None
+    """At this many hanging ones the agent ends, to be started again."""
+
+
+class Recovery(Shown):
+    """What an earlier run of the agent left unfinished."""
+
+    done: bool
+    """Whether all of it was taken up again."""
+    operations: int | None = None
+    """How many operations it were."""
+
+
+class Task(Shown):
+    """A part of the agent that runs for itself."""
+
+    name: str
+    busy_since: datetime | None = None
+    """Since when it is at one piece of work; none while it waits for some."""
+    limit_s: float
+    """Seconds that one piece may take. Past that it is stuck."""
+    stuck: bool = False
+
+
+class Watchdog(Shown):
+    """What systemd is told."""
+
+    fed: bool
+    """False: the agent is past mending itself, and has itself started again."""
+    status: str
+    """The line in `systemctl status`."""
+
+
+class Health(Shown):
+    """Everything, as `GET /health` answers it."""
+
+    host: str
+    agent_version: str
+    pid: int
+    started_at: datetime
+    observed_at: datetime
+    stopping: bool = False
+    broker: Broker
+    commands: Commands
+    outbox: Outbox
+    journal: Journal
+    hypervisor: Hypervisor
+    recovery: Recovery
+    tasks: tuple[Task, ...] = ()
+    watchdog: Watchdog
+    problems: tuple[Problem, ...] = Field(default=())
+    """Worst first."""
+
+    @property
+    def healthy(self) -> bool:
+        return not any(problem.severity == "fatal" for problem in self.problems)
+
+    @property
+    def ready(self) -> bool:
+        return all(problem.severity == "warning" for problem in self.problems)
+
+    def judged(self) -> Health:
+        """The same with its `problems`."""
+        found = [problem for check in CHECKS if (problem := check(self)) is not None]
+        return self.model_copy(update={"problems": tuple(sorted(found, key=_rank))})
+
+
+def _rank(problem: Problem) -> int:
+    order: tuple[Severity, ...] = ("fatal", "not_ready", "warning")
+    return order.index(problem.severity)
+
+
+def _not_ready(code: str, text: str, since: datetime | None) -> Problem:
+    return Problem(code=code, severity="not_ready", text=text, since=since)
+
+
+def _given_up(health: Health) -> Problem | None:
+    if health.watchdog.fed:
+        return None
+    return Problem(code="past_mending", severity="fatal", text=health.watchdog.status)
+
+
+def _stuck(health: Health) -> Problem | None:
+    stuck = [task for task in health.tasks if task.stuck]
+    if not stuck:
+        return None
+    since = min(task.busy_since for task in stuck if task.busy_since)
+    names = ", ".join(task.name for task in stuck)
+    return Problem(code="task_stuck", severity="fatal", text=f"{names}: at one piece of work", since=since)
+
+
+def _stopping(health: Health) -> Problem | None:
+    return _not_ready("stopping", "the agent is stopping", None) if health.stopping else None
+
+
+def _unfinished(health: Health) -> Problem | None:
+    if health.recovery.done:
+        return None
+    return _not_ready("recovering", "what an earlier run left isn't taken up yet", health.started_at)
+
+
+def _away(health: Health) -> Problem | None:
+    down = [link for link in (health.broker.commands, health.broker.answers) if not link.up]
+    if not down:
+        return None
+    first = min(down, key=lambda link: link.since)
+    why = f": {first.error}" if first.error else ""
+    return _not_ready("broker_away", f"no connection to the broker {health.broker.address}{why}", first.since)
+
+
+def _blocked(health: Health) -> Problem | None:
+    since = health.broker.answers.blocked_since
+    if since is None:
+        return None
+    return _not_ready("broker_blocked", "the broker takes no answers and events: it has an alarm", since)
+
+
+def _deaf(health: Health) -> Problem | None:
+    since = health.broker.probe.deaf_since
+    if since is None:
+        return None
+    return _not_ready("deaf", "connected, but the agent's own messages don't come back", since)
+
+
+def _paused(health: Health) -> Problem | None:
+    commands = health.commands
+    if commands.paused_since is None:
+        return None
+    return _not_ready("commands_paused", f"commands are paused: {commands.why_paused}", commands.paused_since)
+
+
+def _full_outbox(health: Health) -> Problem | None:
+    outbox = health.outbox
+    if outbox.waiting < outbox.limit:
+        return None
+    text = f"{outbox.waiting} answers and events wait for the broker: changes are refused"
+    return _not_ready("outbox_full", text, outbox.oldest)
+
+
+def _unwritable(health: Health) -> Problem | None:
+    journal = health.journal
+    if journal.unwritable_since is None:
+        return None
+    return _not_ready("journal_unwritable", f"changes are refused: {journal.error}", journal.unwritable_since)
+
+
+def _hypervisor_away(health: Health) -> Problem | None:
+    hypervisor = health.hypervisor
+    if hypervisor.reachable:
+        return None
+    text = "the hypervisor can't be reached" if hypervisor.since else "the hypervisor hasn't answered yet"
+    return _not_ready("hypervisor_away", text, hypervisor.since or health.started_at)
+
+
+def _threads_lost(health: Health) -> Problem | None:
+    lost, bound = health.hypervisor.lost_threads, health.hypervisor.lost_threads_bound
+    if not lost:
+        return None
+    text = f"{lost} calls to the hypervisor hang; at {bound} the agent has itself started again"
+    return Problem(code="calls_hang", severity="warning", text=text)
+
+
+CHECKS: tuple[Callable[[Health], Problem | None], ...] = (
+    _given_up,
+    _stuck,
+    _stopping,
+    _unfinished,
+    _away,
+    _blocked,
+    _deaf,
+    _paused,
+    _full_outbox,
+    _unwritable,
+    _hypervisor_away,
+    _threads_lost,
+)
+"""Each looks at one thing."""

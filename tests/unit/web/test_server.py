@@ -1,0 +1,157 @@
+"""The socket: its pages, its rights, and that it harms nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import structlog.testing
+from prometheus_client.parser import text_string_to_metric_families
+
+from agent import health_socket
+from agent.health import SOCKET, Health
+from agent.rpc.tasks import end
+from agent.web.metrics import SERIES
+from agent.web.server import HealthServer
+from tests.unit.web.test_health import TROUBLES
+from tests.unit.web.well import WELL
+
+
+@asynccontextmanager
+async def served(directory: Path, health: Health = WELL) -> AsyncIterator[Path]:
+    async def look() -> Health:
+        return health.judged()
+
+    task = asyncio.create_task(HealthServer(directory / SOCKET, look).run())
+    try:
+        async with asyncio.timeout(10):
+            while not listens(directory):
+                assert not task.done()
+                await asyncio.sleep(0.001)
+        yield directory
+    finally:
+        await end(task)
+
+
+def listens(directory: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(directory / SOCKET))
+    except OSError:
+        return False
+    return True
+
+
+async def page(directory: Path, name: str) -> tuple[int, str]:
+    return await asyncio.to_thread(health_socket.page, directory, name)
+
+
+async def test_everything_is_shown_as_it_is(tmp_path: Path) -> None:
+    async with served(tmp_path):
+        assert await asyncio.to_thread(health_socket.ask, tmp_path) == WELL
+
+
+@pytest.mark.parametrize(("health", "severity"), [(line[0], line[1]) for line in TROUBLES])
+async def test_the_status_says_whether_it_is_healthy_and_ready(
+    tmp_path: Path, health: Health, severity: str
+) -> None:
+    async with served(tmp_path, health):
+        healthy, text = await page(tmp_path, "/healthz")
+        ready, _ = await page(tmp_path, "/readyz")
+        assert (await page(tmp_path, "/health"))[0] == 200
+    assert (healthy, ready) == {"fatal": (503, 503), "not_ready": (200, 503), "warning": (200, 200)}[severity]
+    assert json.loads(text)["problems"][0]["severity"] == severity
+
+
+async def test_the_metrics_say_the_same_in_prometheus_own_form(tmp_path: Path) -> None:
+    async with served(tmp_path):
+        status, text = await page(tmp_path, "/metrics")
+    assert status == 200
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert {f"compute_agent_{series.name}" for series in SERIES} <= families.keys()
+    assert families["compute_agent_ready"].samples[0].value == 1
+    assert families["compute_agent_operations_pending"].samples[0].value == 3
+    links = {s.labels["link"]: s.value for s in families["compute_agent_broker_link_up"].samples}
+    assert links == {"commands": 1, "answers": 1}
+    assert families["process_resident_memory_bytes"].samples[0].value > 0
+
+
+def test_every_part_of_health_has_a_metric() -> None:
+    """What isn't a number stays on the other pages."""
+    parts = {name for name in Health.model_fields if name not in ("host", "agent_version", "pid", "observed_at")}
+    metrics = " ".join(series.name for series in SERIES)
+    named = {
+        "started_at": "start_time",
+        "commands": "commands_taken",
+        "stopping": "ready",
+        "recovery": "recovered",
+        "tasks": "task_busy",
+        "watchdog": "healthy",
+    }
+    assert [part for part in parts if named.get(part, part) not in metrics] == []
+
+
+async def test_only_its_owner_may_use_the_socket(tmp_path: Path) -> None:
+    async with served(tmp_path):
+        assert stat.S_IMODE((tmp_path / SOCKET).stat().st_mode) == 0o600
+
+
+async def test_a_socket_that_a_killed_agent_left_is_replaced(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / SOCKET))
+    async with served(tmp_path):
+        assert (await page(tmp_path, "/healthz"))[0] == 200
+
+
+async def test_the_socket_goes_with_the_agent(tmp_path: Path) -> None:
+    async with served(tmp_path):
+        assert (tmp_path / SOCKET).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_path_longer_than_a_sockets_address_will_do(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+
+    async def look() -> Health:
+        return WELL
+
+    task = asyncio.create_task(HealthServer(deep / SOCKET, look).run())
+    async with asyncio.timeout(10):
+        while not (deep / SOCKET).exists():
+            await asyncio.sleep(0.001)
+        assert (await page(deep, "/healthz"))[0] == 200
+    await end(task)
+
+
+async def test_what_is_no_socket_is_left_and_warned_of_and_the_agent_goes_on(tmp_path: Path) -> None:
+    (tmp_path / SOCKET).write_text("somebody's")
+    with structlog.testing.capture_logs() as logs:
+        task = asyncio.create_task(HealthServer(tmp_path / SOCKET, lambda: asyncio.sleep(0, WELL)).run())
+        async with asyncio.timeout(10):
+            while not logs:
+                await asyncio.sleep(0.001)
+        assert not task.done()
+        await end(task)
+    assert logs[0]["event"] == "health.no_socket"
+    assert "is no socket" in logs[0]["error"]
+    assert (tmp_path / SOCKET).read_text() == "somebody's"
+
+
+async def test_a_page_that_cannot_be_made_is_an_error_of_that_page(tmp_path: Path) -> None:
+    async def look() -> Health:
+        raise RuntimeError("a bug")
+
+    task = asyncio.create_task(HealthServer(tmp_path / SOCKET, look).run())
+    async with asyncio.timeout(10):
+        while not listens(tmp_path):
+            await asyncio.sleep(0.001)
+    assert (await page(tmp_path, "/health"))[0] == 500
+    assert not task.done()
+    await end(task)
