@@ -44,6 +44,7 @@ from agent import deadline, errors
 from agent.hypervisor.doubts import Doubts
 from agent.hypervisor.fake.world import World, write
 from agent.spec import Frozen
+from agent.telemetry import share
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,6 +105,7 @@ class Faults:
     def __init__(self, world: World) -> None:
         self._world = world
         self._path = world.root / "faults.json"
+        self._there = str(self._path)  # asked at each point of each call
 
     def all(self) -> tuple[Fault, ...]:
         """Raises Internal naming the file when a person left it unreadable."""
@@ -128,7 +130,7 @@ class Faults:
 
     def take(self, point: Point) -> Fault | None:
         """The first fault that strikes here, counted."""
-        if not self._path.exists():
+        if not os.path.exists(self._there):
             return None
         with self._world.locked():
             table = list(self.all())
@@ -158,6 +160,10 @@ class Gate:
     async def run(self, call: str, instance: UUID | None, work: Callable[[], Awaitable[R]]) -> R:
         """Do the work between its faults. Raises what the faults say, Unavailable while the world is down."""
         ends = time.monotonic() + deadline.remaining(self._call_timeout)
+        with share("libvirt"):
+            return await self._run(call, instance, work, ends)
+
+    async def _run(self, call: str, instance: UUID | None, work: Callable[[], Awaitable[R]], ends: float) -> R:
         if instance is None or call in READS:
             return await self._through(Passage(self.faults, call, instance, ends), work)
         passage = Passage(self.faults, call, instance, ends, asyncio.get_running_loop().create_future())

@@ -7,6 +7,7 @@ follower reads the old one, which he holds open, to its end first.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from datetime import datetime
@@ -33,9 +34,17 @@ class Line(Frozen):
 
 def append(path: Path, lines: Iterable[Line]) -> None:
     """To be called by one at a time."""
-    with path.open("a") as file:
-        file.writelines(line.model_dump_json() + "\n" for line in lines)
-        full = file.tell() > FULL_BYTES
+    text = "".join(line.model_dump_json() + "\n" for line in lines).encode()
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        size = os.fstat(file).st_size
+        if os.write(file, text) < len(text):
+            # A line that ends in the middle would spoil the next one.
+            os.ftruncate(file, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        full = size + len(text) > FULL_BYTES
+    finally:
+        os.close(file)
     if full:
         fresh = path.with_suffix(".new")
         fresh.touch()

@@ -13,15 +13,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from uuid import UUID
 
-from agent.hypervisor.fake.life import Domain
 from agent.hypervisor.fake.log import Line
 from agent.hypervisor.fake.views import domain_view
 from agent.hypervisor.fake.world import World
 from agent.hypervisor.owners import is_ours
 from agent.hypervisor.ports import Kind, Observation
-from agent.spec import PowerState
 
 
 class Watch:
@@ -82,7 +79,7 @@ class Look:
             self._up = True
             yield self._listing()
         elif lines or (self.next_due is not None and self.next_due <= time.time()):
-            self._settle()
+            self.next_due = self._world.settle()
             lines += self._follower.more()
             yield from filter(
                 None, (_observation(line) for line in lines if is_ours(line.host, self._world.owner))
@@ -91,18 +88,12 @@ class Look:
     def close(self) -> None:
         self._follower.close()
 
-    def _settle(self) -> dict[UUID, Domain]:
-        """Looking at all makes everything that is due happen."""
-        ours = {u: d for u, d in self._world.all().items() if self._world.is_ours(d)}
-        dues = [due.at for d in ours.values() if d.state is PowerState.RUNNING for due in d.due]
-        self.next_due = min(dues, default=None)
-        return ours
-
     def _listing(self) -> Observation:
-        self._settle()
+        self._world.settle()
         # What happened before the listing needn't be told; what happens in between is told twice, not never.
         self._follower.more()
-        domains = tuple(domain_view(d) for d in self._settle().values())
+        self.next_due = self._world.settle()
+        domains = tuple(domain_view(d) for d in self._world.all().values() if self._world.is_ours(d))
         return Observation(Kind.LISTING, datetime.now(UTC), domains=domains)
 
 

@@ -1,7 +1,7 @@
 """The fake world on disk: what a hypervisor's daemon would keep. It outlives the agent.
 
     <state_dir>/world/
-        lock             held for the moment of a change, by whoever makes it
+        lock             held for the moment of a look or a change, by whoever makes it; holds their number
         host.json        how big the host is and how fast its guests are; yours to edit
         faults.json      what shall go wrong (see `faults`)
         down             while this file is there, the hypervisor can't be reached
@@ -11,7 +11,8 @@
         volumes/<id>.json    volumes connected to this host
 
 Everybody may change it, from any process: drivers, and whoever has `control.FakeWorld`. Domains change
-under the lock and by whole files renamed into place, and each change is told to `log`.
+under the lock, each in one piece, and each change is told to `log` and counted in `lock`: who finds the number
+that he left there still knows every domain, and needn't read the files again.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import fcntl
 import json
 import os
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -33,7 +36,10 @@ from agent.hypervisor.fake import life
 from agent.hypervisor.fake.life import Domain
 from agent.hypervisor.fake.log import Follower, Line, append
 from agent.hypervisor.owners import is_ours
-from agent.spec import AnyInterface
+from agent.spec import AnyInterface, PowerState
+
+PAGE = 4096
+DIGITS = 20
 
 
 class HostConfig(life.Pace):
@@ -45,6 +51,26 @@ class HostConfig(life.Pace):
     cpu_model: str = "Fake-v1"
     bridges: tuple[str, ...] | None = None
     networks: tuple[str, ...] | None = None
+
+
+@dataclass
+class Known:
+    """The domains at a number of the world's changes. `all`: one that isn't here isn't there; `due`: those who are
+    about to do something."""
+
+    number: int = -1
+    domains: dict[UUID, Domain] = field(default_factory=dict)
+    due: set[UUID] = field(default_factory=set)
+    all: bool = False
+
+    def keep(self, uuid: UUID, domain: Domain | None) -> None:
+        self.due.discard(uuid)
+        if domain is None:
+            self.domains.pop(uuid, None)
+            return
+        self.domains[uuid] = domain
+        if domain.due:
+            self.due.add(uuid)
 
 
 class World:
@@ -61,14 +87,22 @@ class World:
             (root / name).mkdir(parents=True, exist_ok=True)
         if not (root / "host.json").exists():
             write(root / "host.json", HostConfig().model_dump_json(indent=2))
+        self._down = str(root / "down")
+        self._lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        weakref.finalize(self, os.close, self._lock)
+        self._known = Known()
+        self._host = b"", HostConfig()
 
     @property
     def host(self) -> HostConfig:
-        return HostConfig.model_validate_json((self.root / "host.json").read_bytes())
+        text = (self.root / "host.json").read_bytes()
+        if text != self._host[0]:
+            self._host = text, HostConfig.model_validate_json(text)
+        return self._host[1]
 
     @property
     def down(self) -> bool:
-        return (self.root / "down").exists()
+        return os.path.exists(self._down)
 
     def is_ours(self, domain: Domain | None) -> bool:
         return domain is not None and domain.spec is not None and is_ours(domain.host, self.owner)
@@ -91,14 +125,20 @@ class World:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Alone with the world, among processes too. Never awaited in, never nested."""
-        with (self.root / "lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            number = int(os.pread(self._lock, DIGITS, 0) or 0)
+            if number != self._known.number:
+                self._known = Known(number)
             yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def all(self) -> dict[UUID, Domain]:
         """Every domain as it is now, foreign ones too."""
         with self.locked():
-            return self._all()
+            self._settle()
+            return dict(self._known.domains)
 
     def get(self, uuid: UUID) -> Domain | None:
         with self.locked():
@@ -110,38 +150,74 @@ class World:
         with self.locked():
             before = self._get(uuid)
             after = self._put(uuid, before, change(before, time.time()))
-        if after != before:
+        if after is not before:
             self.on_change()
         return after
 
-    def _all(self) -> dict[UUID, Domain]:
-        names = [p.stem for p in (self.root / "domains").glob("*.json")]
-        found = [self._get(UUID(name)) for name in names]
-        return {d.uuid: d for d in found if d is not None}
+    def settle(self) -> float | None:
+        """Make everything happen that is due; the clock of `time.time` at which the next thing is."""
+        with self.locked():
+            self._settle()
+            waiting = (self._known.domains[uuid] for uuid in self._known.due)
+            ours = (d for d in waiting if d.spec is not None and d.state is PowerState.RUNNING)
+            return min((due.at for d in ours for due in d.due), default=None)
+
+    def _settle(self) -> None:
+        if not self._known.all:
+            for name in [path.stem for path in (self.root / "domains").glob("*.json")]:
+                self._get(UUID(name))
+            self._known.all = True
+        for uuid in tuple(self._known.due):
+            self._get(uuid)
 
     def _get(self, uuid: UUID) -> Domain | None:
+        stored = self._known.domains.get(uuid)
+        if stored is None:
+            stored = self._read(uuid)
+        if stored is None or not stored.due:
+            return stored
+        return self._put(uuid, stored, life.settled(stored, time.time(), self.host))
+
+    def _read(self, uuid: UUID) -> Domain | None:
+        if self._known.all:
+            return None
         try:
             stored = Domain.model_validate_json(self._path(uuid).read_bytes())
         except FileNotFoundError:
             return None
-        now = life.settled(stored, time.time(), self.host) if stored.due else stored
-        return self._put(uuid, stored, now)
+        self._known.keep(uuid, stored)
+        return stored
 
     def _put(self, uuid: UUID, before: Domain | None, after: Domain | None) -> Domain | None:
+        if after is before or after == before:
+            return before
         if after is not None and not after.persistent and after.live is None:
             lines, after = _lines(before, after), None
             lines += _lines(before, None)
         else:
             lines = _lines(before, after)
-        if after == before:
-            return after
+        after = after and after.model_copy(update={"changes": ()})
         self._plug(_taps(before), _taps(after), uuid)
+        self._count()
+        self._known.keep(uuid, self._write(uuid, before, after))
+        append(self.root / "log", lines)
+        return self._known.domains.get(uuid)
+
+    def _count(self) -> None:
+        """Before the change itself: whoever is killed in it leaves a number that nobody knows."""
+        number = self._known.number + 1
+        os.pwrite(self._lock, b"%0*d" % (DIGITS, number), 0)
+        self._known.number = number
+
+    def _write(self, uuid: UUID, before: Domain | None, after: Domain | None) -> Domain | None:
+        """As it can be read back: secrets of a new spec are masked in the file."""
         if after is None:
             self._path(uuid).unlink(missing_ok=True)
-        else:
-            after = after.model_copy(update={"changes": ()})
-            write(self._path(uuid), after.model_dump_json())
-        append(self.root / "log", lines)
+            return None
+        text = after.model_dump_json()
+        if before is None or before.spec is not after.spec:
+            after = Domain.model_validate_json(text)
+        overwrite(self._path(uuid), text)
         return after
 
     def _plug(self, before: dict[str, str], after: dict[str, str], uuid: UUID) -> None:
@@ -204,6 +280,22 @@ def write(path: Path, text: str) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def overwrite(path: Path, text: str) -> None:
+    """`write`, many times cheaper, for what is only read under the lock. One write within a page isn't divided
+    by a kill; there may be line ends behind the text."""
+    try:
+        file = path.open("r+b", buffering=0)
+    except FileNotFoundError:
+        write(path, text)
+        return
+    with file, taking_room(path):
+        new, had = text.encode(), os.fstat(file.fileno()).st_size
+        if max(had, len(new)) > PAGE:
+            write(path, text)
+        else:
+            file.write(new.ljust(had, b"\n"))
 
 
 @contextmanager

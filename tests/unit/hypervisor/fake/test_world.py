@@ -11,10 +11,11 @@ from uuid import uuid4
 
 import pytest
 
-from agent.errors import InvalidRequest, NoCapacity, OperationFailed, Unsupported
+from agent.errors import InvalidRequest, NoCapacity, NotFound, OperationFailed, Unsupported
 from agent.hypervisor.fake.__main__ import main
 from agent.hypervisor.fake.control import FakeWorld
 from agent.hypervisor.fake.driver import fake_driver
+from agent.hypervisor.fake.world import PAGE, overwrite
 from agent.hypervisor.ports import Kind
 from agent.spec import (
     BridgeInterface,
@@ -70,6 +71,32 @@ async def test_changes_by_many_at_once_are_all_kept(make_fake: Callable[..., Fak
     await asyncio.gather(*(asyncio.to_thread(all_of, agent) for agent in agents))
     views = await agents[0].driver.domains.list()
     assert {view.uuid: view.generation for view in views} == {spec.uuid: 2 for spec in specs}
+
+
+async def test_what_one_has_looked_at_he_sees_changed_when_another_changes_it(
+    make_fake: Callable[..., Fake],
+) -> None:
+    one, other = make_fake(), make_fake()
+    spec = await one.run(one.spec())
+    for agent, beside, pause in ((one, other, True), (other, one, False)) * 3:
+        assert (await beside.driver.domains.get(spec.uuid)).uuid == spec.uuid
+        await (agent.driver.domains.pause if pause else agent.driver.domains.unpause)(spec.uuid)
+        wanted = PowerState.PAUSED if pause else PowerState.RUNNING
+        assert (await beside.driver.domains.get(spec.uuid)).power_state is wanted
+        assert [view.power_state for view in await beside.driver.domains.list()] == [wanted]
+    one.hands.remove(spec.uuid)
+    assert await other.driver.domains.list() == ()
+    with pytest.raises(NotFound):
+        await one.driver.domains.get(spec.uuid)
+
+
+@pytest.mark.parametrize("length", [1, 100, PAGE - 1, PAGE, PAGE + 1, 10 * PAGE])
+def test_a_file_that_is_written_over_holds_the_new_text_alone(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "file"
+    for text in ("first", "a" * length, "b" * 50, "c" * length, "last"):
+        overwrite(path, text)
+        assert path.read_text().rstrip("\n") == text
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
 
 
 async def test_a_hundred_hosts_in_one_process_each_have_their_own_guests(tmp_path: Path) -> None:
