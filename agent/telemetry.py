@@ -4,7 +4,8 @@
         ...
 
 The shares of the operation under way are kept in a context variable, so that code far below needs no
-handle. What isn't in any share is the agent's own: `total - sum(shares)`.
+handle. What of `total` is no other's is the agent's `own`; waiting for the journal is part of that, and
+told beside it as `journal`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
 
-Share = Literal["libvirt", "qemu_img", "wait", "download"]
+Share = Literal["libvirt", "qemu_img", "wait", "download", "journal"]
+OTHERS = ("libvirt", "qemu_img", "wait", "download")
 
 _shares: ContextVar[dict[str, float] | None] = ContextVar("shares", default=None)
 
@@ -45,3 +47,8 @@ def spent(name: Share, seconds: float) -> None:
     """Count time that was measured elsewhere, such as in another thread, as `name`'s."""
     if (shares := _shares.get()) is not None:
         shares[name] = shares.get(name, 0.0) + seconds
+
+
+def add_own(shares: dict[str, float]) -> None:
+    """What of `total` is the agent's own."""
+    shares["own"] = max(0.0, shares["total"] - sum(shares.get(name, 0.0) for name in OTHERS))

@@ -62,7 +62,7 @@ def _show(session: Session, got: GotOperation) -> None:
 
 def shares(told: dict[str, float]) -> list[tuple[str, float]]:
     """With what isn't told: `own`, the agent's part, is the total less all others."""
-    others = sum(seconds for name, seconds in told.items() if name not in ("total", "own"))
+    others = sum(seconds for name, seconds in told.items() if name not in ("total", "own", "queued", "journal"))
     if "total" not in told or "own" in told:
         return list(told.items())
     return [*told.items(), ("own", max(0.0, told["total"] - others))]

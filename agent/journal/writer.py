@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 import apsw
 
 from agent.errors import Unavailable
+from agent.telemetry import share
 
 T = TypeVar("T")
 
@@ -125,7 +126,8 @@ class Writer:
         if self._closed:
             raise Unavailable("the journal is closed: the agent is stopping")
         self._queue.put(job)
-        return await job.done
+        with share("journal"):
+            return await job.done
 
     def _run(self, connect: Callable[[], apsw.Connection], opened: asyncio.Future[None]) -> None:
         opening = _Job(lambda _: None, opened, False)

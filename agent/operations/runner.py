@@ -261,8 +261,7 @@ class Operations:
         if isinstance(outcome, TimedOut) and record.instance_uuid is not None:
             self._unknown.instances.add(record.instance_uuid)
         if "total" in shares:
-            others = sum(v for name, v in shares.items() if name not in ("total", "queued"))
-            shares["own"] = max(0.0, shares["total"] - others)
+            telemetry.add_own(shares)
         if isinstance(outcome, AgentError):
             status = self._status(record, outcome)
             answer, ending = Answer(error=error_body(outcome)), "error"

@@ -23,8 +23,6 @@ from agent.hypervisor.storage.capacity import MIB
 from agent.spec import PowerState
 
 ARCH = "x86_64"
-ALL_CELLS = -1  # VIR_NODE_MEMORY_STATS_ALL_CELLS
-KIB_IN_MIB = 1024
 ACTIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
 VOLUME_TYPES = ("file", "local", "nbd")
@@ -104,16 +102,13 @@ class Raw:
 
 
 def look(here: Here) -> Raw:
-    """Memory is what /proc/meminfo says. `getInfo` adds up the NUMA nodes, which may lack what was added to the
-    host while it runs."""
     connection = here.connection
-    arch, _, cpus = connection.getInfo()[:3]
-    memory = connection.getMemoryStats(ALL_CELLS)
+    arch, memory_mb, cpus = connection.getInfo()[:3]
     return Raw(
         arch=arch,
-        memory_mb=memory["total"] // KIB_IN_MIB,
+        memory_mb=memory_mb,
         cpus=cpus,
-        free_mb=memory["free"] // KIB_IN_MIB,
+        free_mb=connection.getFreeMemory() // MIB,
         version=connection.getVersion(),
         libvirt_version=connection.getLibVersion(),
         kind=connection.getType(),

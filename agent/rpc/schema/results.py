@@ -166,7 +166,7 @@ class OperationView(Result):
     steps: tuple[StepView, ...] = ()
     shares: dict[str, float] = Field(default_factory=dict)
     """Seconds: `total`, of these `libvirt`, `qemu_img`, `download`, `wait`; the rest, `own`, is the agent's.
-    `queued`, before that: from acceptance to its turn."""
+    `journal`: what of `own` was waiting for the journal. `queued`, before that: from acceptance to its turn."""
     error: dict[str, Any] | None = None
     """As in the answer, when it failed."""
 

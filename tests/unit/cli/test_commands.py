@@ -109,6 +109,10 @@ def test_an_operation_is_shown_with_its_steps_and_the_agents_own_share() -> None
         ({}, []),
         ({"libvirt": 1.0}, [("libvirt", 1.0)]),
         ({"total": 1.0, "own": 0.3}, [("total", 1.0), ("own", 0.3)]),
+        (
+            {"total": 1.0, "libvirt": 0.5, "journal": 0.4, "queued": 2.0},
+            [("total", 1.0), ("libvirt", 0.5), ("journal", 0.4), ("queued", 2.0), ("own", 0.5)],
+        ),
         ({"total": 1.0, "libvirt": 1.5}, [("total", 1.0), ("libvirt", 1.5), ("own", 0.0)]),
     ],
 )
