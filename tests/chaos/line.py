@@ -12,7 +12,6 @@ from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
-from aio_pika.connection import make_url
 
 PATIENCE_S = 5.0
 
@@ -57,10 +56,8 @@ class Line:
         await target.publish(message, key)
 
     async def _session(self) -> None:
-        # Not `aio_pika.connect`: what fails there is never closed, and complains when it is thrown away.
-        connection = aio_pika.Connection(make_url(self._url))
+        connection = await aio_pika.connect(self._url, timeout=PATIENCE_S)
         try:
-            await connection.connect(timeout=PATIENCE_S)
             channel = await connection.channel(on_return_raises=True)
             await asyncio.wait_for(self._setup(channel), PATIENCE_S)
             self._channel = channel

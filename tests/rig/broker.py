@@ -76,6 +76,13 @@ class Broker:
     def running(self) -> bool:
         return self._keeper.alive and self._keeper.pid("rabbitmq") is not None
 
+    @property
+    def pid(self) -> int:
+        """Of the broker's own process."""
+        pid = self._keeper.pid("rabbitmq")
+        assert pid is not None
+        return pid
+
     def start(self, *, detached: bool = False) -> None:
         """Returns when the broker shakes hands. Durable things of an earlier start are there again."""
         if not self._keeper.alive:
