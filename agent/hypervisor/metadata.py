@@ -4,8 +4,9 @@ Whose a domain with this element is, `owners` says from the host it names. A liv
 along as it is: who migrates has to write the new host into it, on the side that the guest has come to and before
 the old side forgets it.
 
-It survives the loss of the journal: the generation, who owns the instance, which request made it, and its
-spec with secrets masked. `domain` writes it; the driver reads it with `parse`, restamps it with `restamp`.
+It survives the loss of the journal: the generation, who owns the instance, which request made it, its spec and
+the volumes connected for it, both with secrets masked. `domain` writes it; the driver reads it with `parse`, and
+alters it with `restamp`, `with_volume` and `without_volume`.
 
 Inside the domain the element stands under <metadata> in our namespace. libvirt's setMetadata and
 getMetadata want and give it without: it names the namespace by their `uri` and `key` arguments, which are
@@ -15,6 +16,8 @@ virDomainSetMetadata).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, ClassVar
 
 from pydantic import ValidationError
@@ -23,7 +26,7 @@ from agent.hypervisor import xml
 from agent.hypervisor.owners import is_ours
 from agent.hypervisor.ports import Guest
 from agent.hypervisor.xml import At, Element, Namespace
-from agent.spec import InstanceSpec
+from agent.spec import InstanceSpec, VolumeConnection, VolumeDisk
 
 NAMESPACE = Namespace("agent", "urn:compute-agent:instance:1")
 
@@ -35,6 +38,17 @@ class FixedDisk(Element):
     namespace: ClassVar[Namespace | None] = NAMESPACE
 
     id: Annotated[str, At("@id")]
+
+
+class ConnectedVolume(Element):
+    """A volume that was connected to the host for the instance and not yet disconnected: `connection_json` is its
+    VolumeConnection, secrets as stars. What it takes to disconnect it outlives the operation that connected it."""
+
+    tag: ClassVar[str] = "volume"
+    namespace: ClassVar[Namespace | None] = NAMESPACE
+
+    id: Annotated[str, At("@id")]
+    connection_json: Annotated[str, At(".")]
 
 
 class Metadata(Element):
@@ -51,6 +65,7 @@ class Metadata(Element):
     project_id: Annotated[str | None, At("owner/@project")] = None
     user_id: Annotated[str | None, At("owner/@user")] = None
     fixed_disks: Annotated[tuple[FixedDisk, ...], At("disks")] = ()
+    volumes: Annotated[tuple[ConnectedVolume, ...], At("volumes")] = ()
     spec_json: Annotated[str | None, At("spec")] = None
 
     def spec(self) -> InstanceSpec | None:
@@ -63,6 +78,14 @@ class Metadata(Element):
     def is_of(self, host: str) -> bool:
         """Whether the agent of that host answers for the domain."""
         return is_ours(self.host, host)
+
+    def connections(self) -> tuple[VolumeConnection, ...]:
+        """Without those that were written by an agent whose connections this one can't read."""
+        found = []
+        for volume in self.volumes:
+            with suppress(ValidationError):
+                found.append(VolumeConnection.model_validate_json(volume.connection_json))
+        return tuple(found)
 
     def bare(self) -> str:
         """The element as setMetadata wants it: without its namespace."""
@@ -81,9 +104,14 @@ def describe(guest: Guest, host: str, version: str | None) -> Metadata:
         project_id=spec.owner.project_id,
         user_id=spec.owner.user_id,
         fixed_disks=tuple(FixedDisk(id=disk.id) for disk in guest.disks if not disk.removable),
+        volumes=tuple(_connected(disk.connection) for disk in spec.disks if isinstance(disk, VolumeDisk)),
         # ASCII, because a JSON string may hold characters that XML can't.
         spec_json=spec.model_dump_json(ensure_ascii=True),
     )
+
+
+def _connected(connection: VolumeConnection) -> ConnectedVolume:
+    return ConnectedVolume(id=connection.volume_id, connection_json=connection.model_dump_json(ensure_ascii=True))
 
 
 def parse(text: str) -> Metadata | None:
@@ -100,13 +128,35 @@ def parse(text: str) -> Metadata | None:
         return Metadata(host=node.findtext(Metadata.qualify("host")))
 
 
+Change = Callable[[str], str]
+"""From getMetadata's text to the one for setMetadata. Raises BadXml."""
+
+
 def restamp(text: str, host: str, generation: int, request_id: str | None) -> str:
-    """getMetadata's text with another host, generation and request, for setMetadata. Raises BadXml."""
+    """With another host, generation and request."""
+    changed = {"host": host, "generation": generation, "request_id": _writable(request_id)}
+    return _altered(text, lambda _: changed)
+
+
+def with_volume(text: str, connection: VolumeConnection) -> str:
+    """And with this volume, in place of one with its id."""
+
+    def added(known: Metadata) -> dict[str, object]:
+        others = (volume for volume in known.volumes if volume.id != connection.volume_id)
+        return {"volumes": (*others, _connected(connection))}
+
+    return _altered(text, added)
+
+
+def without_volume(text: str, volume_id: str) -> str:
+    return _altered(text, lambda known: {"volumes": tuple(v for v in known.volumes if v.id != volume_id)})
+
+
+def _altered(text: str, change: Callable[[Metadata], dict[str, object]]) -> str:
     known = parse(text)
     if known is None:
         raise xml.BadXml("this isn't the agent's metadata")
-    changed = {"host": host, "generation": generation, "request_id": _writable(request_id)}
-    return known.model_copy(update=changed).bare()
+    return known.model_copy(update=change(known)).bare()
 
 
 def _find(root: xml.Node) -> xml.Node | None:

@@ -75,6 +75,8 @@ class DomainView(Frozen):
     spec: InstanceSpec | None
     disks: tuple[DiskView, ...] = ()
     interfaces: tuple[InterfaceView, ...] = ()
+    volumes: tuple[VolumeConnection, ...] = ()
+    """Connected to this host for it, attached or not; secrets masked."""
     vnc_port: int | None = None
     console_path: str | None = None  # pty or unix socket of the first serial port, while it runs
     returning: frozenset[str] = frozenset()
@@ -162,6 +164,16 @@ class Domains(Protocol):
 
     async def stamp(self, uuid: UUID, generation: int, request_id: str | None) -> None:
         """Write the generation into the domain's metadata. An absent domain is fine."""
+        ...
+
+    async def note_volume(self, uuid: UUID, connection: VolumeConnection) -> None:
+        """Write into the domain's metadata that a volume is connected to this host for it (`DomainView.volumes`),
+        secrets masked: noted before it is connected, forgotten after it is disconnected. `define` notes those of
+        the spec. Raises NotFound."""
+        ...
+
+    async def forget_volume(self, uuid: UUID, volume_id: str) -> None:
+        """An absent domain is fine."""
         ...
 
     async def settle(self, uuid: UUID) -> None:

@@ -46,6 +46,9 @@ class Operation(Generic[S]):
     attached: Callable[[S], str | None] = lambda _: None
     """The id that the answer names as attached."""
     preempts: bool = False
+    ends_earlier: Callable[[S], bool] = lambda _: False
+    """Whether nothing is left, once it is done, that an earlier stuck or unknown operation of its instance could
+    have made: those are undone with it."""
     timeout_s: Callable[[S, float], float] = lambda _, default: default
 
     @property

@@ -6,13 +6,14 @@ from agent.admission import Verb
 from agent.errors import NotFound
 from agent.operations.base import Env, Operation, State, by_state
 from agent.saga import Saga, Step
-from agent.spec import InstanceSpec, VolumeDisk
+from agent.spec import InstanceSpec, VolumeConnection
 
 
 class Destroy(State):
     delete_disks: bool = True
     spec: InstanceSpec | None = None
-    """From the domain's metadata, kept here before the domain goes."""
+    volumes: tuple[VolumeConnection, ...] = ()
+    """Both from the domain's metadata, kept here before the domain goes."""
 
 
 async def remember(env: Env, state: Destroy) -> Destroy:
@@ -20,7 +21,7 @@ async def remember(env: Env, state: Destroy) -> Destroy:
         view = await env.hypervisor.domains.get(state.instance_uuid)
     except NotFound:
         return state
-    return state.model_copy(update={"spec": view.spec})
+    return state.model_copy(update={"spec": view.spec, "volumes": view.volumes})
 
 
 async def power_off(env: Env, state: Destroy) -> Destroy:
@@ -35,9 +36,8 @@ async def unplug(env: Env, state: Destroy) -> Destroy:
 
 
 async def disconnect_volumes(env: Env, state: Destroy) -> Destroy:
-    for disk in state.spec.disks if state.spec else ():
-        if isinstance(disk, VolumeDisk):
-            await env.hypervisor.volumes.disconnect(disk.connection)
+    for connection in state.volumes:
+        await env.hypervisor.volumes.disconnect(connection)
     return state
 
 
@@ -69,4 +69,6 @@ DESTROY = Operation(
     ),
     by_state(Verb.DESTROY),
     preempts=True,
+    # Disks that are to be kept may be of a spawn whose undo would remove them.
+    ends_earlier=lambda state: state.delete_disks,
 )

@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +33,7 @@ from agent.journal.records import Acceptance, Accepted, Answer, NewEvent, NewOpe
 from agent.operations import TABLE
 from agent.operations.outcome import STATUS_BY_ERROR, bug, error_body, event
 from agent.operations.turn import Ground, Limits, Turn
-from agent.operations.unknown import Unknown, is_lacking
+from agent.operations.unknown import KNOWN_AT_ONCE, Unknown, is_lacking
 from agent.saga import Run, Saga
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,7 @@ class Operations:
         control: Mapping[str, Saga[Operations, Any]],
     ) -> None:
         self.journal = journal
-        self._ground = Ground(journal, hypervisor, limits, self._progressed, self._clear_up)
+        self._ground = Ground(journal, hypervisor, limits, self._progressed, self._clear_up, self._end_earlier)
         self._unknown = Unknown()
         self._instances = instances
         self._max_pending = limits.max_pending
@@ -121,12 +122,27 @@ class Operations:
         record = await self.journal.operation(operation_id)
         if record.status not in RETRYABLE:
             raise Conflict(f"operation {operation_id} is {record.status.value}, not stuck")
+        await self._refuse_if_made_again(record)
         # What has no undo is tried again instead: its steps may run twice.
         undo = "it was given up" if TABLE[record.method].can_be_undone else None
         job = await self._submit(await self._requeued(record), undo=undo, bounded=False)
         if job is not None:
             await job.ended.wait()
         return await self.journal.operation(operation_id)
+
+    async def _refuse_if_made_again(self, record: OperationRecord) -> None:
+        spawned = partial(
+            self.journal.operations,
+            instance_uuid=record.instance_uuid,
+            method="spawn",
+            statuses=[Status.SUCCEEDED],
+            limit=1,
+        )
+        if await spawned() != await spawned(before=record.id):
+            raise Conflict(
+                f"instance {record.instance_uuid} was spawned again since: what would be undone now is the new "
+                "one's; abandon the operation"
+            )
 
     async def cancel(self, operation_id: UUID) -> OperationRecord:
         """Cancel an operation and wait until it is undone. Raises NotFound, Conflict when it ended otherwise."""
@@ -167,10 +183,19 @@ class Operations:
         lacking = record is not None and await self._is_lacking(uuid, record)
         self._unknown.instances.discard(uuid)
         if record is not None and lacking:
-            record = await self._requeued(record)
-            self._count(+1)
-            why = "its outcome was unknown, and what it asked for isn't there"
-            await self._perform(record, Turn(self._ground, TABLE[record.method], record, job).take(why))
+            await self._undo_again(record, job, "its outcome was unknown, and what it asked for isn't there")
+
+    async def _end_earlier(self, uuid: UUID, job: Job) -> None:
+        """What stuck or unknown operations made went with the instance, which `job` has destroyed. One whose undo
+        fails again stays stuck."""
+        for record in await self.journal.operations(instance_uuid=uuid, statuses=RETRYABLE, limit=KNOWN_AT_ONCE):
+            await self._undo_again(record, job, "its instance was destroyed")
+
+    async def _undo_again(self, record: OperationRecord, job: Job, why: str) -> None:
+        """In the turn of `job`: what comes after that finds it done."""
+        record = await self._requeued(record)
+        self._count(+1)
+        await self._perform(record, Turn(self._ground, TABLE[record.method], record, job).take(why))
 
     async def _is_lacking(self, uuid: UUID, record: OperationRecord) -> bool:
         operation = TABLE[record.method]

@@ -42,13 +42,15 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What every turn stands on. `progressed` is told by the steps how far they are; `clear_up` is asked, once the
-    instance has settled, to undo what an operation of unknown outcome left, on behalf of a job."""
+    instance has settled, to undo what an operation of unknown outcome left, on behalf of a job; `end_earlier`,
+    once all of an instance is gone, to end its stuck and unknown operations."""
 
     journal: Journal
     hypervisor: Hypervisor
     limits: Limits
     progressed: Callable[[OperationRecord, str, float], None]
     clear_up: Callable[[UUID, Job], Awaitable[None]]
+    end_earlier: Callable[[UUID, Job], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -155,6 +157,8 @@ class Turn:
         default = limits.spawn_timeout_s if self.record.method == "spawn" else limits.operation_timeout_s
         with deadline.within(self.operation.timeout_s(run.state, default)):
             state = await run.forward()
+        if self.operation.ends_earlier(state):
+            await self.ground.end_earlier(self._uuid, self.job)
         await self._stamp(state)
         return await self._result(state, state.generation, already=False)
 

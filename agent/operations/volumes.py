@@ -22,6 +22,8 @@ class AttachVolume(State):
 
 class DetachVolume(State):
     volume_id: str
+    connection: VolumeConnection | None = None
+    """From the domain's metadata, kept here before it is forgotten there."""
 
 
 def admit_attach(state: AttachVolume, view: DomainView | None) -> Decision:
@@ -38,10 +40,20 @@ def admit_detach(state: DetachVolume, view: DomainView | None) -> Decision:
     if isinstance(decision, Accept) and view is not None:
         there = {disk.id: disk for disk in view.disks}.get(state.volume_id)
         if there is None:
-            return Accept() if state.volume_id in view.returning else AlreadySo()
+            left = view.returning | {volume.volume_id for volume in view.volumes}
+            return Accept() if state.volume_id in left else AlreadySo()
         if not there.removable:
             return Deny(f"{there.id} is a disk of the instance, not a volume; it goes with the instance")
     return decision
+
+
+async def note(env: Env, state: AttachVolume) -> AttachVolume:
+    await env.hypervisor.domains.note_volume(state.instance_uuid, state.connection)
+    return state
+
+
+async def forget(env: Env, state: AttachVolume) -> None:
+    await env.hypervisor.domains.forget_volume(state.instance_uuid, state.connection.volume_id)
 
 
 async def connect(env: Env, state: AttachVolume) -> AttachVolume:
@@ -66,8 +78,25 @@ async def take_back(env: Env, state: AttachVolume) -> None:
         await env.hypervisor.domains.detach_disk(state.instance_uuid, state.connection.volume_id)
 
 
+async def remember(env: Env, state: DetachVolume) -> DetachVolume:
+    view = await env.hypervisor.domains.get(state.instance_uuid)
+    noted = {volume.volume_id: volume for volume in view.volumes}
+    return state.model_copy(update={"connection": noted.get(state.volume_id)})
+
+
 async def detach(env: Env, state: DetachVolume) -> DetachVolume:
     await env.hypervisor.domains.detach_disk(state.instance_uuid, state.volume_id)
+    return state
+
+
+async def disconnect_detached(env: Env, state: DetachVolume) -> DetachVolume:
+    if state.connection is not None:
+        await env.hypervisor.volumes.disconnect(state.connection)
+    return state
+
+
+async def forget_detached(env: Env, state: DetachVolume) -> DetachVolume:
+    await env.hypervisor.domains.forget_volume(state.instance_uuid, state.volume_id)
     return state
 
 
@@ -76,6 +105,7 @@ ATTACH_VOLUME = Operation(
         "attach_volume",
         AttachVolume,
         (
+            Step("note", note, undo=forget),
             Step("connect", connect, undo=disconnect),
             Step("attach", attach, undo=take_back),
         ),
@@ -89,8 +119,13 @@ DETACH_VOLUME = Operation(
         "detach_volume",
         DetachVolume,
         (
-            # No undo: a guest that doesn't let go still has its volume, and the error says so.
+            # No undo anywhere: a guest that doesn't let go still has its volume, and the error says so. Asking
+            # again goes on where it stopped.
+            Step("remember", remember),
             Step("detach", detach),
+            Step("disconnect", disconnect_detached),
+            # Last, so that it is known until it is disconnected.
+            Step("forget", forget_detached),
         ),
     ),
     admit_detach,

@@ -16,11 +16,13 @@ from agent.spec import (
     DiskBus,
     DiskFormat,
     FileBacking,
+    FileVolume,
     InjectedFile,
     InstanceSpec,
     PluggedDisk,
     PowerState,
     UserInterface,
+    VolumeConnection,
 )
 from tests.contract.world import World, guest_of, made, running
 
@@ -36,6 +38,10 @@ def _disk(world: World) -> PluggedDisk:
     return PluggedDisk(id="volume-1", bus=DiskBus.VIRTIO, backing=backing)
 
 
+def _volume(world: World) -> VolumeConnection:
+    return VolumeConnection(volume_id="volume-1", target=FileVolume(path=world.outside))
+
+
 NEEDS_THE_GUEST: dict[str, Act] = {
     "get": lambda w, s: w.hypervisor.domains.get(s.uuid),
     "start": lambda w, s: w.hypervisor.domains.start(s.uuid),
@@ -49,6 +55,7 @@ NEEDS_THE_GUEST: dict[str, Act] = {
     "detach_disk": lambda w, s: w.hypervisor.domains.detach_disk(s.uuid, "volume-1"),
     "attach_interface": lambda w, s: w.hypervisor.domains.attach_interface(s.uuid, NIC),
     "detach_interface": lambda w, s: w.hypervisor.domains.detach_interface(s.uuid, "port-1"),
+    "note_volume": lambda w, s: w.hypervisor.domains.note_volume(s.uuid, _volume(w)),
     "diagnostics": lambda w, s: w.hypervisor.domains.diagnostics(s.uuid),
     "console_output": lambda w, s: w.hypervisor.domains.console_output(s.uuid, 100),
 }
@@ -56,6 +63,7 @@ ABSENT_IS_FINE: dict[str, Act] = {
     "undefine": lambda w, s: w.hypervisor.domains.undefine(s.uuid),
     "power_off": lambda w, s: w.hypervisor.domains.power_off(s.uuid),
     "settle": lambda w, s: w.hypervisor.domains.settle(s.uuid),
+    "forget_volume": lambda w, s: w.hypervisor.domains.forget_volume(s.uuid, "volume-1"),
     "stamp": lambda w, s: w.hypervisor.domains.stamp(s.uuid, 9, "r9"),
     "wait_for": lambda w, s: w.hypervisor.domains.wait_for(s.uuid, frozenset(PowerState), 0.0),
     "wait_for_reboot": lambda w, s: w.hypervisor.domains.wait_for_reboot(s.uuid, 0.0),
@@ -228,6 +236,27 @@ async def test_the_generation_stamped_on_a_running_guest_is_there_when_it_is_off
     await world.hypervisor.domains.power_off(spec.uuid)
     view = await world.hypervisor.domains.get(spec.uuid)
     assert (view.generation, view.request_id, view.spec) == (8, None, spec)
+
+
+async def test_a_noted_volume_is_known_without_its_secrets_until_it_is_forgotten(world: World) -> None:
+    spec = await running(world, world.spec())
+    domains, volume = world.hypervisor.domains, world.file_volume()
+    secret = volume.model_copy(update={"auth_username": "cinder", "auth_password": Secret("hidden")})
+    other = _volume(world)
+    for noted in (secret, other, other):
+        await domains.note_volume(spec.uuid, noted)
+    await domains.stamp(spec.uuid, 5, None)
+    await world.restart_driver()
+    domains = world.hypervisor.domains
+    known = {seen.volume_id: seen for seen in (await domains.get(spec.uuid)).volumes}
+    masked = secret.model_copy(update={"auth_password": Secret(MASK)})
+    assert known == {secret.volume_id: masked, "volume-1": other}
+    assert "hidden" not in (await world.fingerprint(spec.uuid) or "")
+    for _ in range(2):
+        await domains.forget_volume(spec.uuid, secret.volume_id)
+    await domains.power_off(spec.uuid)
+    view = await domains.get(spec.uuid)
+    assert (view.volumes, view.generation) == ((other,), 5)
 
 
 async def test_guests_live_on_while_the_driver_is_restarted(world: World) -> None:

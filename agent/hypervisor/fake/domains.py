@@ -23,7 +23,7 @@ from agent.hypervisor.fake.watch import Watch
 from agent.hypervisor.fake.world import World, bridge_of, tap_name
 from agent.hypervisor.owners import somebody_elses
 from agent.hypervisor.ports import DiskView, DomainView, Guest, InterfaceView
-from agent.spec import AnyInterface, PluggedDisk, PowerState
+from agent.spec import AnyInterface, PluggedDisk, PowerState, VolumeConnection, VolumeDisk
 
 FIRST_VNC_PORT = 5900
 
@@ -184,6 +184,14 @@ class FakeDomains:
         update = {"host": self._world.owner, "generation": generation, "request_id": request_id}
         self._change_if_there(uuid, lambda had, _: had.model_copy(update=update))
 
+    @gated
+    async def note_volume(self, uuid: UUID, connection: VolumeConnection) -> None:
+        self._change(uuid, lambda had, _: _noting(had, connection.volume_id, (connection,)))
+
+    @gated
+    async def forget_volume(self, uuid: UUID, volume_id: str) -> None:
+        self._change_if_there(uuid, lambda had, _: _noting(had, volume_id, ()))
+
     async def settle(self, uuid: UUID) -> None:
         await self.gate.doubts.settle(uuid)
 
@@ -236,6 +244,7 @@ class FakeDomains:
             "operation_id": guest.operation_id,
             "disks": views.placed((), guest.disks),
             "interfaces": spec.interfaces,
+            "volumes": tuple(disk.connection for disk in spec.disks if isinstance(disk, VolumeDisk)),
             "persistent": True,
         }
         return (had or Domain(uuid=spec.uuid, name=spec.name)).model_copy(update=definition)
@@ -257,3 +266,8 @@ class FakeDomains:
             return None
         taken = {d.live.vnc_port for d in self._world.all().values() if d.live}
         return next(p for p in range(FIRST_VNC_PORT, 65536) if p not in taken)
+
+
+def _noting(had: Domain, volume_id: str, noted: tuple[VolumeConnection, ...]) -> Domain:
+    others = tuple(volume for volume in had.volumes if volume.volume_id != volume_id)
+    return had.model_copy(update={"volumes": (*others, *noted)})

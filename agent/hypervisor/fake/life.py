@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from typing import Literal, TypeVar
 from uuid import UUID
 
-from agent.spec import AnyInterface, Frozen, InstanceSpec, PluggedDisk, PowerState
+from agent.spec import AnyInterface, Frozen, InstanceSpec, PluggedDisk, PowerState, VolumeConnection
 
 ACTIVE = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 Device = PluggedDisk | AnyInterface
@@ -69,6 +69,7 @@ class Domain(Frozen):
     operation_id: str | None = None
     disks: tuple[PluggedDisk, ...] = ()
     interfaces: tuple[AnyInterface, ...] = ()
+    volumes: tuple[VolumeConnection, ...] = ()
     state: PowerState = PowerState.SHUTDOWN
     reason: str = "unknown"
     live: Live | None = None  # kept while suspended: it is the saved memory

@@ -25,6 +25,7 @@ def domain_view(domain: Domain) -> DomainView:
         spec=domain.spec,
         disks=tuple(disk_view(d) for d in (shown or domain).disks),
         interfaces=tuple(interface_view(i, shown) for i in (shown or domain).interfaces),
+        volumes=domain.volumes,
         vnc_port=shown.vnc_port if shown else None,
         returning=_ids(domain) - _ids(shown) if shown and domain.persistent else frozenset(),
     )

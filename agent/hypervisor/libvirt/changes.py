@@ -6,6 +6,7 @@ what is done. A domain that isn't ours is as good as absent.
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from agent.errors import Conflict
@@ -24,7 +25,7 @@ from agent.hypervisor.libvirt.errors import Code
 from agent.hypervisor.libvirt.lifecycle import ASLEEP
 from agent.hypervisor.libvirt.views import Here, find, find_ours, known, need, ours, read_power
 from agent.hypervisor.owners import somebody_elses
-from agent.spec import PowerState
+from agent.spec import PowerState, VolumeConnection
 
 RUNNING, PAUSED, SUSPENDED = PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED
 OFF = (PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.NOSTATE)
@@ -136,17 +137,28 @@ def suspend(here: Here, uuid: UUID) -> None:
 
 
 def stamp(here: Here, uuid: UUID, generation: int, request_id: str | None) -> None:
-    """Into the stored definition and, while it runs, the live one."""
     domain = find_ours(here, uuid)
-    if domain is None:
-        return
+    if domain is not None:
+        change = partial(metadata.restamp, host=here.host, generation=generation, request_id=request_id)
+        _rewrite(domain, change)
+
+
+def note_volume(here: Here, uuid: UUID, volume: VolumeConnection) -> None:
+    _rewrite(ours(here, uuid), partial(metadata.with_volume, connection=volume))
+
+
+def forget_volume(here: Here, uuid: UUID, volume_id: str) -> None:
+    domain = find_ours(here, uuid)
+    if domain is not None:
+        _rewrite(domain, partial(metadata.without_volume, volume_id=volume_id))
+
+
+def _rewrite(domain: Domain, change: metadata.Change) -> None:
+    """The metadata of the stored definition and, while it runs, the live one's."""
     uri, key = metadata.NAMESPACE.uri, metadata.NAMESPACE.prefix
-    persistent = bool(domain.isPersistent())
-    if persistent:
+    if domain.isPersistent():
         text = domain.metadata(METADATA_ELEMENT, uri, Affect.CONFIG)
-        new = metadata.restamp(text, here.host, generation, request_id)
-        domain.setMetadata(METADATA_ELEMENT, new, key, uri, Affect.CONFIG)
+        domain.setMetadata(METADATA_ELEMENT, change(text), key, uri, Affect.CONFIG)
     with tolerating(Code.OPERATION_INVALID):  # it doesn't run
         text = domain.metadata(METADATA_ELEMENT, uri, Affect.LIVE)
-        new = metadata.restamp(text, here.host, generation, request_id)
-        domain.setMetadata(METADATA_ELEMENT, new, key, uri, Affect.LIVE)
+        domain.setMetadata(METADATA_ELEMENT, change(text), key, uri, Affect.LIVE)

@@ -27,7 +27,7 @@ from agent.hypervisor.libvirt.plug import Answer, Device, Unplug, attach_disk, a
 from agent.hypervisor.libvirt.views import Here
 from agent.hypervisor.libvirt.waits import Waits
 from agent.hypervisor.ports import DiskView, DomainView, Guest, InterfaceView
-from agent.spec import AnyInterface, PluggedDisk, PowerState
+from agent.spec import AnyInterface, PluggedDisk, PowerState, VolumeConnection
 
 T = TypeVar("T")
 
@@ -131,6 +131,14 @@ class LibvirtDomains:
     async def stamp(self, uuid: UUID, generation: int, request_id: str | None) -> None:
         stamp = partial(changes.stamp, generation=generation, request_id=request_id)
         await self._do(Lane.SHORT, "write the generation of", uuid, stamp)
+
+    async def note_volume(self, uuid: UUID, connection: VolumeConnection) -> None:
+        note = partial(changes.note_volume, volume=connection)
+        await self._do(Lane.SHORT, f"note volume {connection.volume_id} in", uuid, note)
+
+    async def forget_volume(self, uuid: UUID, volume_id: str) -> None:
+        forget = partial(changes.forget_volume, volume_id=volume_id)
+        await self._do(Lane.SHORT, f"forget volume {volume_id} in", uuid, forget)
 
     async def settle(self, uuid: UUID) -> None:
         await self._doubts.settle(uuid)

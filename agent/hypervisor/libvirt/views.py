@@ -117,6 +117,7 @@ def _view(domain: Domain, about: metadata.Metadata, text: str, power: Power) -> 
         spec=about.spec(),
         disks=readback.disks(text),
         interfaces=readback.interfaces(text),
+        volumes=about.connections(),
         vnc_port=readback.vnc_port(text),
         console_path=readback.console_path(text),
     )

@@ -9,11 +9,19 @@ from uuid import UUID
 import pytest
 
 from agent.hypervisor import metadata
-from agent.hypervisor.metadata import Metadata, describe, parse, restamp
+from agent.hypervisor.metadata import Metadata, describe, parse, restamp, with_volume, without_volume
 from agent.hypervisor.ports import Guest
 from agent.hypervisor.xml import BadXml
 from agent.secret import MASK, Secret
-from agent.spec import DiskBus, DiskFormat, FileBacking, InstanceSpec, PluggedDisk
+from agent.spec import (
+    DiskBus,
+    DiskFormat,
+    FileBacking,
+    InstanceSpec,
+    NbdVolume,
+    PluggedDisk,
+    VolumeConnection,
+)
 
 HOSTILE = "]]></agent:spec><x/>\"'&\x00\x1b\ufffe\U0001f600"
 
@@ -126,6 +134,35 @@ def test_restamping_changes_the_generation_and_the_request_alone() -> None:
     assert parse(restamp(made.to_xml(), "h1", 9, None)) == made.model_copy(
         update={"generation": 9, "request_id": None}
     )
+
+
+def test_a_volume_is_noted_once_and_forgotten_alone() -> None:
+    made = describe(guest(), "h1", "1")
+    first, second = (
+        VolumeConnection(volume_id=name, target=NbdVolume(export=HOSTILE), auth_password=Secret("hidden"))
+        for name in ("one", "two")
+    )
+    text = made.bare()
+    for connection in (first, second, first):
+        text = with_volume(text, connection)
+    assert "hidden" not in text
+    known = parse(text)
+    assert known is not None
+    masked = {"auth_password": Secret(MASK)}
+    assert set(known.connections()) == {first.model_copy(update=masked), second.model_copy(update=masked)}
+    left = parse(without_volume(without_volume(text, "one"), "one"))
+    assert left is not None
+    assert [volume.volume_id for volume in left.connections()] == ["two"]
+    assert left.model_copy(update={"volumes": ()}) == made
+
+
+def test_a_volume_that_a_later_agent_noted_is_passed_over() -> None:
+    text = with_volume(
+        describe(guest(), "h1", "1").bare(), VolumeConnection(volume_id="v", target=NbdVolume(host="h"))
+    )
+    known = parse(text.replace('"nbd"', '"quantum"'))
+    assert known is not None
+    assert known.connections() == ()
 
 
 def test_what_isnt_our_element_cant_be_restamped() -> None:
