@@ -26,9 +26,9 @@ at the next start) or the caller cancelled the operation, and then the runner is
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import stamina
 import structlog
@@ -64,13 +64,48 @@ class Step(Generic[E, S]):
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an unfinished saga is, in the words of one version of its table. `state` is JSON; secrets in it are
+    sealed."""
+
+    version: int
+    marks: dict[str, Mark]
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """From one version of a saga's table to the next: what an older agent left can be gone on with.
+
+    `marks` gives each step of the next table that what was done stands for: one that was split has two; one that
+    is new and has to be done has none. `state` passes sealed secrets on as they are.
+    """
+
+    marks: Callable[[dict[str, Mark]], dict[str, Mark]] = dict
+    state: Callable[[dict[str, Any]], dict[str, Any]] = dict
+
+
+@dataclass(frozen=True, slots=True)
 class Saga(Generic[E, S]):
-    """`version` goes up when the table changes, so that a journal written by an older one is recognised."""
+    """`version` goes up when the table or the state changes; `upgrades[n]` then leads from version n to n + 1.
+    Where none does, what an agent with that version left is undone."""
 
     name: str
     state: type[S]
     steps: tuple[Step[E, S], ...]
     version: int = 1
+    upgrades: Mapping[int, Upgrade] = field(default_factory=dict)
+
+
+def upgraded(saga: Saga[E, S], progress: Progress) -> Progress | None:
+    """In the words of today's table; None when `upgrades` don't lead there. Raises what an upgrade raises."""
+    while progress.version != saga.version:
+        upgrade = saga.upgrades.get(progress.version)
+        if upgrade is None or progress.version > saga.version:
+            return None
+        marks, state = upgrade.marks(progress.marks), upgrade.state(progress.state)
+        progress = Progress(progress.version + 1, marks, state)
+    return progress
 
 
 class Entry(Protocol):

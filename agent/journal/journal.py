@@ -139,6 +139,12 @@ class Journal:
         sealed, at = self._sealed(state), self._clock()
         await self._writer.write(lambda db: operations.write_step(db, operation_id, step, mark, sealed, at))
 
+    async def upgrade(self, operation_id: UUID, version: int, marks: Mapping[str, Mark], state: BaseModel) -> None:
+        """Its steps and state in the words of another version of its saga's table. Raises NotFound; Conflict when
+        it has ended and its state is erased."""
+        change, at = operations.Upgrading(version, marks, self._sealed(state)), self._clock()
+        await self._writer.write(lambda db: operations.upgrade(db, operation_id, change, at))
+
     def entry(self, operation_id: UUID) -> Entry:
         """The journal as one saga sees it."""
         return _Entry(self, operation_id)
@@ -194,13 +200,13 @@ class Journal:
         """How many are queued or running."""
         return await self._writer.read(lookup.pending)
 
-    def load_state(self, record: OperationRecord, model: type[S]) -> S:
-        """The saga's state with its secrets opened. Raises Conflict when it was erased; Internal when it
-        isn't a `model` or was sealed with another key."""
+    def load_state(self, record: OperationRecord, model: type[S], instead: str | None = None) -> S:
+        """The saga's state with its secrets opened; `instead`: the same, mapped to what `model` wants. Raises
+        Conflict when it was erased; Internal when it isn't a `model` or was sealed with another key."""
         if record.state is None:
             raise Conflict(f"operation {record.id} is {record.status}: its state is erased")
         try:
-            return model.model_validate_json(record.state, context={"sealer": self._key})
+            return model.model_validate_json(instead or record.state, context={"sealer": self._key})
         except ValidationError as failure:
             where = ", ".join(".".join(map(str, error["loc"])) or "all of it" for error in failure.errors())
             # Without its cause: that one quotes the values.

@@ -10,6 +10,7 @@ While an operation is queued, running, unknown or stuck its state is kept; in al
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -141,6 +142,33 @@ def write_step(db: apsw.Connection, operation_id: UUID, step: str, mark: Mark, s
         "since = iif(:mark IN ('begun', 'undoing'), :at, since)",
         {"operation": updated[0][0], "name": step, "mark": mark.value, "at": from_time(at)},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrading:
+    """`marks` by step, in the order of the table; `state` is sealed JSON."""
+
+    version: int
+    marks: Mapping[str, Mark]
+    state: str
+
+
+def upgrade(db: apsw.Connection, operation_id: UUID, change: Upgrading, at: datetime) -> None:
+    """Steps that keep their name keep their times. Raises NotFound; Conflict when it has ended for good."""
+    updated = db.execute(
+        "UPDATE operations SET saga_version = ?, state = ? WHERE id = ? AND state IS NOT NULL RETURNING number",
+        (change.version, change.state, str(operation_id)),
+    ).fetchall()
+    _expect(db, updated, operation_id, "be upgraded")
+    number, names = updated[0][0], list(change.marks)
+    gone = "DELETE FROM steps WHERE operation = ? AND name NOT IN (SELECT value FROM json_each(?))"
+    db.execute(gone, (number, json.dumps(names)))
+    for position, (name, mark) in enumerate(change.marks.items()):
+        db.execute(
+            "INSERT INTO steps (operation, name, position, mark, since, at) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (operation, name) DO UPDATE SET mark = excluded.mark, position = excluded.position",
+            (number, name, position, mark.value, from_time(at), from_time(at)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,15 +25,26 @@ import stamina
 import structlog
 
 from agent import telemetry
-from agent.errors import AgentError, Busy, Conflict, Internal, NotFound, TimedOut, Unavailable
+from agent.errors import (
+    AgentError,
+    Busy,
+    Conflict,
+    NotFound,
+    OperationFailed,
+    OperationStuck,
+    TimedOut,
+    Unavailable,
+)
 from agent.hypervisor.ports import DomainView, Hypervisor
 from agent.instances import Instances, Job
 from agent.journal import Journal
 from agent.journal.records import Acceptance, Accepted, Answer, NewEvent, NewOperation, OperationRecord, Status
 from agent.operations import TABLE
+from agent.operations.base import Operation
 from agent.operations.outcome import STATUS_BY_ERROR, bug, error_body, event
 from agent.operations.turn import Ground, Limits, Turn
 from agent.operations.unknown import KNOWN_AT_ONCE, Unknown, is_lacking
+from agent.operations.upgrading import present
 from agent.saga import Run, Saga
 
 log = structlog.get_logger(__name__)
@@ -65,6 +76,7 @@ class Operations:
         limits: Limits,
         tell: Tell,
         control: Mapping[str, Saga[Operations, Any]],
+        table: Mapping[str, Operation[Any]] = TABLE,
     ) -> None:
         self.journal = journal
         self._ground = Ground(journal, hypervisor, limits, self._progressed, self._clear_up, self._end_earlier)
@@ -73,6 +85,7 @@ class Operations:
         self._max_pending = limits.max_pending
         self._tell = tell
         self._control = control
+        self._table = table
         self._controlling: set[asyncio.Task[None]] = set()
         self._doing: dict[UUID, Doing] = {}
         self._pending = 0
@@ -124,7 +137,7 @@ class Operations:
             raise Conflict(f"operation {operation_id} is {record.status.value}, not stuck")
         await self._refuse_if_made_again(record)
         # What has no undo is tried again instead: its steps may run twice.
-        undo = "it was given up" if TABLE[record.method].can_be_undone else None
+        undo = "it was given up" if self._known(record).can_be_undone else None
         job = await self._submit(await self._requeued(record), undo=undo, bounded=False)
         if job is not None:
             await job.ended.wait()
@@ -173,9 +186,18 @@ class Operations:
 
     async def _requeued(self, record: OperationRecord) -> OperationRecord:
         """To be undone, as far as it can be."""
-        undo = [step.name for step in TABLE[record.method].saga.steps if step.undo is not None]
+        undo = [step.name for step in self._known(record).saga.steps if step.undo is not None]
         await self.journal.requeue(record.id, undo=undo)
         return await self.journal.operation(record.id)
+
+    def _known(self, record: OperationRecord) -> Operation[Any]:
+        """Raises OperationStuck for what only another version of the agent can do."""
+        if record.method not in self._table:
+            raise OperationStuck(
+                f"this agent doesn't know {record.method}, which another version of it had accepted; what was "
+                "begun stays: retry it with an agent that knows it, or give it up"
+            )
+        return self._table[record.method]
 
     async def _clear_up(self, uuid: UUID, job: Job) -> None:
         """Undo the instance's last operation if its outcome was unknown and isn't there; in the turn of `job`."""
@@ -189,19 +211,20 @@ class Operations:
         """What stuck or unknown operations made went with the instance, which `job` has destroyed. One whose undo
         fails again stays stuck."""
         for record in await self.journal.operations(instance_uuid=uuid, statuses=RETRYABLE, limit=KNOWN_AT_ONCE):
-            await self._undo_again(record, job, "its instance was destroyed")
+            if record.method in self._table:
+                await self._undo_again(record, job, "its instance was destroyed")
 
     async def _undo_again(self, record: OperationRecord, job: Job, why: str) -> None:
         """In the turn of `job`: what comes after that finds it done."""
         record = await self._requeued(record)
         self._count(+1)
-        await self._perform(record, Turn(self._ground, TABLE[record.method], record, job).take(why))
+        await self._perform(record, Turn(self._ground, self._table[record.method], record, job).take(why))
 
     async def _is_lacking(self, uuid: UUID, record: OperationRecord) -> bool:
-        operation = TABLE[record.method]
         try:
-            state = self.journal.load_state(record, operation.saga.state)
-        except (Conflict, Internal) as error:
+            operation = self._known(record)
+            state = (await present(self.journal, operation.saga, record)).state
+        except (Conflict, OperationFailed, OperationStuck) as error:
             log.warning("operation.unreadable", operation=str(record.id), error=error.message)
             return False  # for a person: the next change isn't kept from its turn
         view: DomainView | None = None
@@ -216,7 +239,11 @@ class Operations:
         if record.method in self._control:
             self._start_control(record)
             return None
-        operation = TABLE[record.method]
+        try:
+            operation = self._known(record)
+        except OperationStuck as refusal:
+            await self._finish(record, refusal, {})
+            return None
         job = Job(
             operation_id=record.id,
             method=record.method,
@@ -240,6 +267,8 @@ class Operations:
 
     async def _do_control(self, record: OperationRecord) -> dict[str, Any]:
         saga = self._control[record.method]
+        if record.saga_version != saga.version:
+            raise OperationFailed("it was asked of another version of the agent, which left it undone; ask again")
         state = self.journal.load_state(record, saga.state)
         await Run(saga, self, self.journal.entry(record.id), state).forward()
         return {"operation_id": str(record.id)}

@@ -20,6 +20,7 @@ from agent.journal import Journal
 from agent.journal.records import OperationRecord
 from agent.operations.base import Env, Operation, State
 from agent.operations.outcome import event
+from agent.operations.upgrading import present
 from agent.saga import Mark, Run
 from agent.spec import PowerState
 
@@ -65,14 +66,12 @@ class Turn:
     async def take(self, undo: str | None = None) -> dict[str, Any]:
         """The result, as JSON; `undo` says why it is undone instead. Raises AgentError; CancelledError when the
         agent is stopping."""
-        journal = self.ground.journal
-        state: State = journal.load_state(self.record, self.operation.saga.state)
-        marks = {step.name: step.mark for step in self.record.steps}
-        run = Run(
-            self.operation.saga, self._env(), journal.entry(self.record.id), state, marks, settled=self._settled
-        )
+        journal, saga = self.ground.journal, self.operation.saga
+        now = await present(journal, saga, self.record)
+        entry = journal.entry(self.record.id)
+        run = Run(saga, self._env(), entry, now.state, now.marks, settled=self._settled)
         try:
-            return await self._advance(run, undo)
+            return await self._advance(run, undo or now.undo)
         except asyncio.CancelledError:
             if self.job.cancelled is None:
                 raise

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from agent.journal import Journal
 from agent.journal.records import Accepted, Address, Caller, NewOperation, OperationRecord, Repeated, Status
 from agent.journal.sealing import KeyFile
 from agent.operations import TABLE
+from agent.operations.base import Operation
 from agent.operations.control import CONTROL, Control
 from agent.operations.runner import Operations
 from agent.operations.turn import Limits
@@ -38,9 +39,16 @@ class Inside:
     instances: Instances
     operations: Operations
     world: FakeWorld
+    table: Mapping[str, Operation[Any]] = field(default_factory=lambda: TABLE)
 
     @classmethod
-    async def open(cls, directory: Path, max_pending: int = 1000, **driver: Any) -> Inside:
+    async def open(
+        cls,
+        directory: Path,
+        max_pending: int = 1000,
+        table: Mapping[str, Operation[Any]] = TABLE,
+        **driver: Any,
+    ) -> Inside:
         """`driver`: what `fake_driver` takes, where it shall be otherwise than here."""
         key = KeyFile.load_or_create(directory / "journal.key")
         journal = await Journal.open(directory / "journal.db", key, host="h1")
@@ -55,8 +63,9 @@ class Inside:
             limits,
             lambda *_: None,
             CONTROL,
+            table,
         )
-        return cls(directory, journal, hypervisor, instances, operations, FakeWorld(directory))
+        return cls(directory, journal, hypervisor, instances, operations, FakeWorld(directory), table)
 
     async def close(self) -> None:
         await self.operations.stop()
@@ -68,7 +77,7 @@ class Inside:
 
     async def submit(self, method: str, state: Frozen, **given: Any) -> UUID:
         """Accept an operation and return its id, done or not."""
-        saga = TABLE[method].saga if method in TABLE else CONTROL[method]
+        saga = self.table[method].saga if method in self.table else CONTROL[method]
         asked: dict[str, Any] = {
             "identity": f"test/{uuid4()}",
             "fingerprint": "same",
