@@ -10,21 +10,20 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.chaos.story import Story
+from tests.chaos.story import Teller
 from tests.e2e.daemon import Daemon
 
 STARTS = 12
+READY_S = 90.0
 
 
 class Agent(Daemon):
-    """`doomed` is set while it is meant to die; an end at another time is told in `surprises`."""
+    """An end that nobody arranged is told in `surprises`."""
 
-    def __init__(self, directory: Path, host: str, environment: Mapping[str, str], story: Story) -> None:
+    def __init__(self, directory: Path, host: str, environment: Mapping[str, str], teller: Teller) -> None:
         super().__init__(directory, host, environment)
-        self._story = story
+        self._teller = teller
         self.surprises: list[str] = []
-        self.lock = asyncio.Lock()
-        """Held by whoever does something to the process."""
 
     @property
     def alive(self) -> bool:
@@ -35,17 +34,17 @@ class Agent(Daemon):
         began = time.monotonic()
         for left in reversed(range(STARTS)):
             try:
-                await asyncio.to_thread(self.start, 90)
+                await asyncio.to_thread(self.start, READY_S)
             except RuntimeError as error:
-                self._story.counts["starts refused"] += 1
-                self._story.tell(f"agent: not started: {str(error).splitlines()[-1][:200]}")
+                self._teller.count("starts refused")
+                self._teller.tell(f"agent: not started: {str(error).splitlines()[-1][:200]}")
                 if not left:
                     raise
                 await asyncio.sleep(1)
             else:
                 break
-        self._story.recovered(time.monotonic() - began)
-        self._story.tell(f"agent: ready again after {time.monotonic() - began:.1f} s")
+        self._teller.started(time.monotonic() - began)
+        self._teller.tell(f"agent: ready again after {time.monotonic() - began:.1f} s")
 
     async def killed(self) -> None:
         """SIGKILL, and up again."""
@@ -68,7 +67,7 @@ class Agent(Daemon):
                 os.kill(self.pid, signal.SIGCONT)
 
     async def dies(self, within: float) -> bool:
-        """Wait for an end that was arranged; up again. False when it didn't come."""
+        """Wait for an end that was arranged; it isn't up again then. False when it didn't come."""
         end = time.monotonic() + within
         while self.alive:
             if time.monotonic() > end:
@@ -78,7 +77,6 @@ class Agent(Daemon):
         status, self._process = self._process.returncode, None
         if status != -signal.SIGKILL:
             self.surprises.append(f"it ended with {status}")
-        await self.up()
         return True
 
     async def check(self) -> None:

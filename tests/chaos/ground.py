@@ -1,20 +1,24 @@
-"""All that a round stands on: broker, link, agent, clients, host. Made once, used by every round."""
+"""All that a round stands on: one broker, and beside each other on it an agent with make-believe guests and one
+with libvirt's, each with its own link, clients and host. Made once, used by every round."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.chaos.agent import Agent
+from tests.chaos.clock import Clock
+from tests.chaos.coverage import Deck, Place
 from tests.chaos.hosts import FakeHost, Files, LibvirtHost
-from tests.chaos.load import Asked, Client, Listener, Load, Mail
+from tests.chaos.load import Aim, Asked, Client, Listener, Load, Mail
+from tests.chaos.places import fake_places, libvirt_places
 from tests.chaos.proxy import Proxy
-from tests.chaos.story import Story
+from tests.chaos.story import Story, Teller
 from tests.rig import Broker, Libvirtd
 from tests.rig.processes import run
 
@@ -22,71 +26,94 @@ HEARTBEAT_S = 2
 CLIENTS = 3
 STATE_MB = 48
 
+PLACES: dict[str, Callable[[], list[Place]]] = {"fake": fake_places, "libvirt": libvirt_places}
+
 
 @dataclass
-class Ground:
-    """`asked` is all that was ever asked; `disturbed`: instances whose power somebody else changed."""
+class Side:
+    """One agent and its surroundings. `asked` is all that was ever asked; `disturbed`: instances whose power
+    somebody else changed; `aims`: where it shall die in this round."""
 
-    story: Story
+    teller: Teller
     broker: Broker
     link: Proxy
+    clock: Clock
     agent: Agent
     host: FakeHost | LibvirtHost
     listener: Listener
     clients: list[Client]
     load: Load
     mail: Mail
+    deck: Deck
     asked: dict[str, Asked]
-    only: str = ""
-    """Part of the names of the accidents that may happen."""
+    aims: list[Aim] = field(default_factory=list)
     disturbed: set[str] = field(default_factory=set)
     retries: dict[str, int] = field(default_factory=dict)
-    broker_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held by whoever does something to the broker or the link."""
+
+    @property
+    def driver(self) -> str:
+        return self.host.driver
 
     @property
     def journal(self) -> Path:
         return self.agent.state_dir / "journal.db"
 
 
+@dataclass
+class Ground:
+    """`only`: part of the names of the accidents that may happen."""
+
+    story: Story
+    broker: Broker
+    sides: list[Side]
+    only: str = ""
+
+    @property
+    def teller(self) -> Teller:
+        return Teller(self.story, "")
+
+
 @asynccontextmanager
-async def ground(directory: Path, driver: str, story: Story) -> AsyncIterator[Ground]:
+async def ground(directory: Path, drivers: Sequence[str], story: Story) -> AsyncIterator[Ground]:
     """`directory` is empty, short, and open to QEMU's user."""
-    volumes = directory / "volumes"
-    volumes.mkdir()
-    volumes.chmod(0o755)
-    broker = Broker(directory / "broker")
-    libvirtd = Libvirtd(directory / "libvirt")
-    state_dir = directory / "agent" / "state"
-    name = f"c-{broker.identity.node[4:12]}"
-    state_dir.mkdir(parents=True)
-    # Small and its own, so that it can be filled; before libvirtd, whose guests shall see it.
-    run("mount", "-t", "tmpfs", "-o", f"size={STATE_MB}m,mode=711", "chaos", str(state_dir))
-    try:
+    async with AsyncExitStack() as stack:
+        broker = Broker(directory / "broker")
+        stack.push_async_callback(asyncio.to_thread, broker.close)
         await asyncio.to_thread(broker.start)
+        sides = [
+            await stack.enter_async_context(_side(directory / driver, driver, broker, Teller(story, driver)))
+            for driver in drivers
+        ]
+        yield Ground(story, broker, sides)
+
+
+@asynccontextmanager
+async def _side(directory: Path, driver: str, broker: Broker, teller: Teller) -> AsyncIterator[Side]:
+    files = Files(directory / "agent" / "state", directory / "volumes")
+    for path in (directory, files.volumes):
+        path.mkdir()
+        path.chmod(0o755)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_own_disk(files.state_dir, directory / "state"))
+        host: FakeHost | LibvirtHost = FakeHost(files)
         if driver == "libvirt":
+            libvirtd = Libvirtd(directory / "libvirt")
+            stack.push_async_callback(asyncio.to_thread, libvirtd.stop)
             await asyncio.to_thread(libvirtd.start)
-        async with Proxy("127.0.0.1", broker.identity.port) as link:
-            agent = Agent(
-                directory / "agent", name, _environment(broker, link, libvirtd, directory, driver), story
-            )
-            files = Files(agent.state_dir, volumes)
-            host = FakeHost(files) if driver == "fake" else LibvirtHost(files, libvirtd)
-            await asyncio.to_thread(host.prepare)
-            async with _running(story, broker, link, agent, host) as made:
-                yield made
-    finally:
-        if driver == "libvirt":
-            await asyncio.to_thread(libvirtd.stop)
-        await asyncio.to_thread(broker.close)
-        shutil.copytree(state_dir, directory / "state", ignore=shutil.ignore_patterns("*.sock", "lock"))
-        run("umount", "--lazy", str(state_dir))
+            host = LibvirtHost(files, libvirtd)
+        await asyncio.to_thread(host.prepare)
+        link = await stack.enter_async_context(Proxy("127.0.0.1", broker.identity.port))
+        clock = Clock(directory / "clock")
+        environment = _environment(broker, link, directory, host) | clock.environment
+        # A host's name, as the broker's other user has another.
+        agent = Agent(directory / "agent", f"{driver}-{broker.identity.node[4:12]}", environment, teller)
+        yield await stack.enter_async_context(_running(teller, broker, link, clock, agent, host))
 
 
 @asynccontextmanager
 async def _running(
-    story: Story, broker: Broker, link: Proxy, agent: Agent, host: FakeHost | LibvirtHost
-) -> AsyncIterator[Ground]:
+    teller: Teller, broker: Broker, link: Proxy, clock: Clock, agent: Agent, host: FakeHost | LibvirtHost
+) -> AsyncIterator[Side]:
     asked: dict[str, Asked] = {}
     mail, listener = Mail(), Listener(broker.url, agent.host)
     clients = [Client(broker.url, agent.host, str(n), asked, mail) for n in range(CLIENTS)]
@@ -95,8 +122,20 @@ async def _running(
     try:
         await listener.line.ready()
         await agent.up()
-        story.recoveries.clear()
-        yield Ground(story, broker, link, agent, host, listener, clients, Load(clients, story, host), mail, asked)
+        yield Side(
+            teller=teller,
+            broker=broker,
+            link=link,
+            clock=clock,
+            agent=agent,
+            host=host,
+            listener=listener,
+            clients=clients,
+            load=Load(clients, teller, host),
+            mail=mail,
+            deck=Deck(PLACES[host.driver]()),
+            asked=asked,
+        )
     finally:
         for task in lines:
             task.cancel()
@@ -104,18 +143,32 @@ async def _running(
         await asyncio.to_thread(agent.kill)
 
 
-def _environment(broker: Broker, link: Proxy, libvirtd: Libvirtd, directory: Path, driver: str) -> dict[str, str]:
+@contextmanager
+def _own_disk(path: Path, kept: Path) -> Iterator[None]:
+    """Small and its own, so that it can be filled; made before libvirtd, whose guests shall see it. What was on it
+    is kept at the end."""
+    path.mkdir(parents=True)
+    run("mount", "-t", "tmpfs", "-o", f"size={STATE_MB}m,mode=711", "chaos", str(path))
+    try:
+        yield
+    finally:
+        shutil.copytree(path, kept, ignore=shutil.ignore_patterns("*.sock", "lock"))
+        run("umount", "--lazy", str(path))
+
+
+def _environment(broker: Broker, link: Proxy, directory: Path, host: FakeHost | LibvirtHost) -> dict[str, str]:
     url = urlsplit(broker.url)
     through = url._replace(netloc=url.netloc.replace(f":{url.port}", f":{link.port}"))
+    of_driver = {"COMPUTE_AGENT_HYPERVISOR__URI": host.libvirtd.uri} if isinstance(host, LibvirtHost) else {}
     return {
         "COMPUTE_AGENT_AMQP__URL": urlunsplit(through),
         "COMPUTE_AGENT_AMQP__HEARTBEAT_S": str(HEARTBEAT_S),
         "COMPUTE_AGENT_AMQP__RECONNECT_S": "0.3",
-        "COMPUTE_AGENT_HYPERVISOR__DRIVER": driver,
-        "COMPUTE_AGENT_HYPERVISOR__URI": libvirtd.uri,
+        "COMPUTE_AGENT_HYPERVISOR__DRIVER": host.driver,
         "COMPUTE_AGENT_HYPERVISOR__DETACH_TIMEOUT_S": "3",
         "COMPUTE_AGENT_HYPERVISOR__QUERY_TIMEOUT_S": "20",
         "COMPUTE_AGENT_STORAGE__ALLOWED_DIRECTORIES": f'["{directory}"]',
         "COMPUTE_AGENT_STORAGE__RESERVE_MB": "0",
         "COMPUTE_AGENT_LOG__FORMAT": "json",
+        **of_driver,
     }

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID, uuid4
 
+import libvirt
+
 from agent.hypervisor.fake.control import FakeWorld
-from tests.rig import Libvirtd, RigError
+from tests.rig import Libvirtd
 
 BYSTANDER = "bystander"
 
@@ -59,6 +61,10 @@ class Files:
         return {"path": str(path), "volume_id": f"v{number}-{uuid[:8]}"}
 
     def litter(self, uuids: set[str]) -> Iterator[str]:
+        """What belongs to none of the instances, and what one of them lacks."""
+        for uuid in sorted(uuids):
+            if not any((self.state_dir / "instances" / uuid).glob("*")):
+                yield f"the disk of {uuid} is missing"
         for path in sorted((self.state_dir / "instances").glob("*")):
             if path.name not in uuids:
                 yield f"{path} belongs to no instance"
@@ -66,14 +72,15 @@ class Files:
                 yield f"{inner} is half made"
 
 
-def arguments(files: Files, method: str, uuid: str, rng: random.Random, vif: dict[str, Any]) -> dict[str, Any]:
+def arguments(
+    files: Files, method: str, uuid: str, rng: random.Random, vif: dict[str, Any], disk: dict[str, Any]
+) -> dict[str, Any]:
     """The same for the same spawn: some are repeats of what is there. Ports and volumes have two names each."""
     number = rng.randrange(2)
     port = f"p{number}{uuid[:8]}"
     on = {"instance_uuid": uuid}
     match method:
         case "spawn":
-            disks = [{"kind": "blank", "size_mb": 1}]
             interfaces = [{**vif, "port_id": f"p9{uuid[:8]}"}]
             return {
                 "instance": {
@@ -81,7 +88,7 @@ def arguments(files: Files, method: str, uuid: str, rng: random.Random, vif: dic
                     "name": f"vm-{uuid[:8]}",
                     "vcpus": 1,
                     "memory_mb": 32,
-                    "disks": disks,
+                    "disks": [disk],
                     "interfaces": interfaces,
                 }
             }
@@ -97,7 +104,7 @@ def arguments(files: Files, method: str, uuid: str, rng: random.Random, vif: dic
         case "stop":
             return {**on, "graceful": rng.random() < 0.5, "timeout_s": 2}
         case "reboot":
-            return {**on, "mode": "hard"}
+            return {**on, "mode": rng.choice(("hard", "hard", "soft")), "timeout_s": 1}
         case _:
             return on
 
@@ -109,13 +116,17 @@ class FakeHost:
         self._files = files
         self.world = FakeWorld(files.state_dir)
         self._bystander = uuid4()
+        self._image = files.volumes / "image.qcow2"
 
     def prepare(self) -> None:
         self.world.configure(boot_seconds=0.02, shutdown_seconds=0.02)
+        self.world.make_image(self._image)
         self.world.make_foreign(self._bystander, BYSTANDER)
 
     def args(self, method: str, uuid: str, rng: random.Random) -> dict[str, Any]:
-        return arguments(self._files, method, uuid, rng, {"type": "bridge", "bridge": "br0"})
+        # With something to boot: only who is up lets devices go.
+        disk = {"kind": "image", "image": {"url": str(self._image)}}
+        return arguments(self._files, method, uuid, rng, {"type": "bridge", "bridge": "br0"}, disk)
 
     def picture(self) -> Picture:
         picture, taps = Picture(), set()
@@ -141,11 +152,16 @@ def _ids(having: Any) -> frozenset[str]:
     return frozenset(volumes | {nic.port_id for nic in having.interfaces})
 
 
-POWER = {"running": "running", "paused": "paused", "shut off": "shutdown", "crashed": "crashed"}
+POWER = {
+    libvirt.VIR_DOMAIN_RUNNING: "running",
+    libvirt.VIR_DOMAIN_PAUSED: "paused",
+    libvirt.VIR_DOMAIN_SHUTOFF: "shutdown",
+    libvirt.VIR_DOMAIN_CRASHED: "crashed",
+}
 
 
 class LibvirtHost:
-    """Asked through virsh, not through the agent's own code."""
+    """Asked by libvirt's own library, not through the agent's code."""
 
     driver = "libvirt"
 
@@ -163,28 +179,33 @@ class LibvirtHost:
         self.libvirtd.virsh("start", BYSTANDER)
 
     def args(self, method: str, uuid: str, rng: random.Random) -> dict[str, Any]:
-        args = arguments(self._files, method, uuid, rng, {"type": "user"})
+        disk = {"kind": "blank", "size_mb": 1}
+        args = arguments(self._files, method, uuid, rng, {"type": "user"}, disk)
         if method == "spawn":
             args["instance"]["graphics"] = {"type": "none"}
         return args
 
     def picture(self) -> Picture:
+        """Raises libvirtError, as when a domain goes while it is looked at."""
         picture = Picture()
-        for uuid in self.libvirtd.virsh("list", "--all", "--uuid").split():
-            state = self.libvirtd.virsh("domstate", uuid).strip()
-            live = self.libvirtd.virsh("dumpxml", uuid)
-            if "compute-agent" not in live:
-                pid = (self._files.volumes.parent / "libvirt/run/qemu" / f"{BYSTANDER}.pid").read_text()
-                picture.others[uuid] = f"{state} {pid} {live}"
-                continue
-            power = POWER.get(state, state)
-            if power == "shutdown" and "yes" in self._managed_save(uuid):
-                power = "suspended"
-            on = power in ("running", "paused")
-            stored = self.libvirtd.virsh("dumpxml", "--inactive", uuid)
-            picture.domains[uuid] = Seen(power, plugged(stored), plugged(live) if on else None)
+        connection = libvirt.openReadOnly(self.libvirtd.uri)
+        try:
+            for domain in connection.listAllDomains():
+                self._see(domain, picture)
+        finally:
+            connection.close()
         picture.litter = [*self._files.litter(set(picture.domains)), *self._processes(picture)]
         return picture
+
+    def _see(self, domain: libvirt.virDomain, picture: Picture) -> None:
+        uuid, live = domain.UUIDString(), domain.XMLDesc()
+        if "compute-agent" not in live:
+            pid = (self._files.volumes.parent / "libvirt/run/qemu" / f"{domain.name()}.pid").read_text()
+            picture.others[uuid] = f"{domain.state()} {pid} {live}"
+            return
+        stored = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        on = plugged(live) if domain.isActive() else None
+        picture.domains[uuid] = Seen(_power(domain), plugged(stored), on)
 
     def guests(self) -> dict[str, int]:
         """The QEMU process of each running guest of ours, by uuid: one with a disk in our directory. Others on the
@@ -200,17 +221,19 @@ class LibvirtHost:
                 found[words[words.index("-uuid") + 1]] = int(line.parent.name)
         return found
 
-    def _managed_save(self, uuid: str) -> str:
-        try:
-            info = self.libvirtd.virsh("dominfo", uuid)
-        except RigError:
-            return ""
-        return next((line for line in info.splitlines() if line.startswith("Managed save")), "")
-
     def _processes(self, picture: Picture) -> Iterator[str]:
         for uuid, pid in self.guests().items():
             if str(UUID(uuid)) not in picture.domains and str(UUID(uuid)) not in picture.others:
                 yield f"process {pid} is the guest of no domain ({uuid})"
+
+
+def _power(domain: libvirt.virDomain) -> str:
+    state, reason = domain.state()
+    if state != libvirt.VIR_DOMAIN_SHUTOFF:
+        return POWER.get(state, str(state))
+    if domain.hasManagedSaveImage():
+        return "suspended"
+    return "crashed" if reason == libvirt.VIR_DOMAIN_SHUTOFF_CRASHED else "shutdown"
 
 
 def plugged(text: str) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.chaos.load import Asked
 
 ENDINGS = ("end", "error")
 LIBRARIES = ("aiormq", "aio_pika")
+SPAWN_NOT_AFTER_S = 600.0
 CONTROL = ("cancel_operation", "retry_operation", "abandon_operation")
 
 
@@ -50,6 +52,37 @@ def _told(request: Asked, kept: dict[str, Any]) -> tuple[int, set[str]]:
 
 def _unwritten(error: Mapping[str, Any]) -> bool:
     return error.get("code") == "unavailable" and "the journal" in str(error["message"])
+
+
+def expiry(
+    asked: Iterable[Asked], written: Written, clock: tuple[float, float], retried: frozenset[str]
+) -> list[str]:
+    """Nothing is begun after its `not_after`, and nothing expires before it, by the agent's clock. `clock`: how
+    far that was from the real time in this round, at least and at most, in seconds."""
+    rows = {row.message_id: row for row in written.rows if row.id not in retried}
+    found = []
+    for request in asked:
+        row = rows.get(request.message_id)
+        if row is None:
+            continue
+        name = request.message_id
+        earliest, latest = request.first_sent_at + clock[0], request.answered_at + clock[1]
+        # A spawn without one gets one, counted from its acceptance.
+        limit = _limit(request) or earliest + SPAWN_NOT_AFTER_S
+        if _expired(row) and latest < limit:
+            found.append(f"{name} expired {limit - latest:.1f} s before its not_after, or more")
+        if row.status == "succeeded" and row.steps and earliest > limit:
+            found.append(f"{name} was begun {earliest - limit:.1f} s after its not_after, or more")
+    return found
+
+
+def _limit(request: Asked) -> float | None:
+    given = request.args.get("not_after")
+    return None if given is None else datetime.fromisoformat(given).timestamp()
+
+
+def _expired(row: Row) -> bool:
+    return (row.answer.get("error") or {}).get("code") == "expired"
 
 
 def _answer(row: Row) -> dict[str, Any]:

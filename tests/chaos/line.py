@@ -12,6 +12,7 @@ from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.connection import make_url
 
 PATIENCE_S = 5.0
 
@@ -56,8 +57,10 @@ class Line:
         await target.publish(message, key)
 
     async def _session(self) -> None:
-        connection = await aio_pika.connect(self._url, timeout=PATIENCE_S)
+        # Not `aio_pika.connect`: what fails there is never closed, and complains when it is thrown away.
+        connection = aio_pika.Connection(make_url(self._url))
         try:
+            await connection.connect(timeout=PATIENCE_S)
             channel = await connection.channel(on_return_raises=True)
             await asyncio.wait_for(self._setup(channel), PATIENCE_S)
             self._channel = channel

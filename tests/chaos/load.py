@@ -9,17 +9,24 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
 
+from tests.chaos.coverage import Place
 from tests.chaos.line import Line
-from tests.chaos.story import Story
+from tests.chaos.places import chain
+from tests.chaos.story import Teller
 
-AGAIN_S = 3.0
+AGAIN_S = 2.0
+NOT_AFTER_S: tuple[float, ...] = (-60.0, 2.0, 6.0, 3600.0)
+"""From now. Some are past already, some pass while it is under way, some never."""
 
 WEIGHTS = {
     "spawn": 8,
@@ -40,7 +47,7 @@ WEIGHTS = {
 
 @dataclass
 class Asked:
-    """One request. `answers` are the bodies that came, `sent` how often it was."""
+    """One request. `answers` are the bodies that came, `sent` how often it was; times are the real ones."""
 
     message_id: str
     method: str
@@ -49,6 +56,9 @@ class Asked:
     answers: list[bytes] = field(default_factory=list)
     sent: int = 0
     answered: asyncio.Event = field(default_factory=asyncio.Event)
+    in_order: bool = False
+    first_sent_at: float = 0.0
+    answered_at: float = 0.0
 
     @property
     def body(self) -> bytes:
@@ -87,6 +97,7 @@ class Client:
 
     async def send(self, asked: Asked) -> None:
         asked.sent += 1
+        asked.first_sent_at = asked.first_sent_at or time.time()
         message = aio_pika.Message(
             asked.body,
             content_type="application/json",
@@ -113,6 +124,7 @@ class Client:
         self._mail.take(message)
         asked = self._asked[str(message.correlation_id)]
         asked.answers.append(message.body)
+        asked.answered_at = asked.answered_at or time.time()
         asked.answered.set()
         await message.ack()
 
@@ -140,42 +152,71 @@ class Listener:
         await message.ack()
 
 
-class Load:
-    """`round` asks for `count` changes of a few instances, from all clients."""
+@dataclass(frozen=True)
+class Aim:
+    """A place to die at, and the instance whose requests will come by."""
 
-    def __init__(self, clients: list[Client], story: Story, hands: Any) -> None:
+    place: Place
+    instance: str
+
+
+class Load:
+    """`make` the requests of a round, then `run` them, from all clients."""
+
+    def __init__(self, clients: list[Client], teller: Teller, hands: Any) -> None:
         self._clients = clients
-        self._story = story
+        self._teller = teller
         self._hands = hands
 
-    def make(self, count: int, rng: random.Random) -> list[Asked]:
-        uuids = [str(UUID(int=rng.getrandbits(128), version=4)) for _ in range(max(3, count // 8))]
+    def make(self, count: int, aims: Sequence[Aim], rng: random.Random) -> list[Asked]:
+        """First those that the aims need, each on an instance of its own."""
+        aimed = [request for aim in aims for request in self._aimed(aim, rng.random())]
+        count = max(3, count - len(aimed))
+        uuids = [new_uuid(rng) for _ in range(max(3, count // 8))]
         methods = ["spawn"] * len(uuids) + rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=count - len(uuids))
-        return [
+        others = [
             self._one(method, uuid, rng) for method, uuid in zip(methods, _spread(uuids, count, rng), strict=True)
         ]
+        for request in rng.sample(others, k=len(others) // 6):
+            at = datetime.now(UTC) + timedelta(seconds=rng.choice(NOT_AFTER_S))
+            request.args["not_after"] = at.isoformat()
+        return [*aimed, *others]
 
     async def run(self, asked: list[Asked], seconds: float, rng: random.Random) -> None:
         """Send all within about `seconds`; returns when each is answered."""
         async with asyncio.TaskGroup() as group:
             for request in asked:
-                group.create_task(self._ask(request, rng.choice(self._clients)))
+                group.create_task(self._client(request, rng).insist(request))
                 if rng.random() < 0.3:
-                    self._story.counts["duplicates sent"] += 1
+                    self._teller.count("duplicates sent")
                     group.create_task(self._twice(request, rng.choice(self._clients), rng.random()))
                 await asyncio.sleep(rng.expovariate(len(asked) / seconds))
 
-    async def _ask(self, asked: Asked, client: Client) -> None:
-        await client.insist(asked)
+    def _client(self, asked: Asked, rng: random.Random) -> Client:
+        # In the order of their making, as far as one client keeps it.
+        return self._clients[0] if asked.in_order else rng.choice(self._clients)
 
     async def _twice(self, asked: Asked, client: Client, after: float) -> None:
         await asyncio.sleep(after)
         await client.send(asked)
 
+    def _aimed(self, aim: Aim, seed: float) -> list[Asked]:
+        methods = chain(aim.place.method)
+        # The same choices for each, so that what is detached is what was attached.
+        made = [self._one(method, aim.instance, random.Random(seed)) for method in methods]
+        for number, request in enumerate(made):
+            request.message_id += f"-{number}"
+            request.in_order = True
+        return made
+
     def _one(self, method: str, uuid: str, rng: random.Random) -> Asked:
         message_id = f"{method}-{rng.getrandbits(64):016x}"
         args = self._hands.args(method, uuid, rng)
         return Asked(message_id, method, args, uuid)
+
+
+def new_uuid(rng: random.Random) -> str:
+    return str(UUID(int=rng.getrandbits(128), version=4))
 
 
 def _spread(uuids: list[str], count: int, rng: random.Random) -> list[str]:

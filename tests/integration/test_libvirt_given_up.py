@@ -5,16 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+import stamina
 
 from agent.errors import NotFound, Unavailable
 from agent.hypervisor.doubts import QUIET_S
+from agent.hypervisor.ports import Domains
 from agent.spec import PowerState
 from tests.integration.libvirt_ground import PATIENCE, ground
 from tests.rig.libvirtd import Libvirtd
 
 pytestmark = pytest.mark.timeout(120)
+
+
+async def settled(domains: Domains, uuid: UUID) -> None:
+    """As whoever is told `unavailable` comes back: the connection to look with may have been cut as well."""
+    async for attempt in stamina.retry_context(on=Unavailable, attempts=None, timeout=PATIENCE):
+        with attempt:
+            await asyncio.wait_for(domains.settle(uuid), PATIENCE)
 
 
 async def test_a_start_in_the_queue_of_a_libvirtd_that_was_deaf_is_no_ghost(
@@ -30,7 +40,7 @@ async def test_a_start_in_the_queue_of_a_libvirtd_that_was_deaf_is_no_ghost(
             assert caught.value.details == {"outcome": "unknown"}
         finally:
             libvirtd.thaw()
-        await asyncio.wait_for(domains.settle(uuid), PATIENCE)
+        await settled(domains, uuid)
         await domains.power_off(uuid)
         await domains.undefine(uuid)
         await asyncio.sleep(QUIET_S)  # nothing can be waited for: nothing more shall come
@@ -57,7 +67,7 @@ async def test_a_start_cut_off_by_the_death_of_libvirtd_is_settled_when_the_gues
         finally:
             await asyncio.to_thread(libvirtd.start)
         began = time.monotonic()
-        await asyncio.wait_for(domains.settle(uuid), PATIENCE)
+        await settled(domains, uuid)
         assert time.monotonic() - began >= QUIET_S
         await domains.settle(uuid)
         assert (await made.power(uuid))[0] is PowerState.SHUTDOWN

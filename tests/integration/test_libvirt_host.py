@@ -22,6 +22,12 @@ from tests.rig.places import rig_directory, tag
 pytestmark = pytest.mark.timeout(120)
 
 
+def memory_of_this_host_mb() -> int:
+    first, size, _ = Path("/proc/meminfo").read_text().splitlines()[0].split()
+    assert first == "MemTotal:"
+    return int(size) // 1024
+
+
 @pytest.fixture
 def place() -> Iterator[Path]:
     with rig_directory() as directory:
@@ -46,6 +52,8 @@ async def test_the_host_says_what_it_is_and_what_is_used(driver: Hypervisor) -> 
     before = await driver.host.describe()
     assert (before.hostname, before.hypervisor_type, before.virt_type) == ("h1", "QEMU", "qemu")
     assert before.vcpus == os.cpu_count()
+    assert before.memory_mb == memory_of_this_host_mb()
+    assert 0 < before.capabilities["memory_mb_free"] < before.memory_mb
     assert 0 < before.disk_mb_free <= before.disk_mb
     assert (before.instances, before.vcpus_used, before.memory_mb_used) == (0, 0, 0)
     assert before.capabilities["machine_types"] == ["pc", "q35"]

@@ -11,7 +11,7 @@ from tests.rig.kvm import kvm_boots_guests
 from tests.rig.libvirtd import Libvirtd
 from tests.rig.nbd import NbdExport
 from tests.rig.network import Network
-from tests.rig.places import free_port, own_mounts, rig_directory
+from tests.rig.places import free_port, own_mounts, rig_directory, sweep
 from tests.rig.processes import RigError
 from tests.rig.rig import Rig
 
@@ -29,4 +29,5 @@ __all__ = [
     "overlay",
     "own_mounts",
     "rig_directory",
+    "sweep",
 ]

@@ -1,0 +1,139 @@
+"""Deaths at a named place of an operation that is really in the round's load.
+
+With make-believe guests the fake itself kills the agent, in the very call. With libvirt's there is no such hook,
+and none is wanted: the journal is watched from outside, and who shall die dies when the step's mark is in it, or
+some milliseconds later. Where it was in truth is read from the journal afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+
+from agent.errors import NoCapacity
+from agent.hypervisor.fake.faults import Fault
+from tests.chaos.accidents.fake import take_orders_back, world
+from tests.chaos.accidents.libvirt import guests, kill, libvirtd
+from tests.chaos.coverage import Place
+from tests.chaos.ground import Side
+from tests.chaos.load import Aim
+from tests.chaos.places import FAILS
+
+WITHIN_S = 6.0
+LOOK_S = 0.003
+LATER_S = 0.05
+
+MARKS = """
+SELECT steps.name, steps.mark FROM steps JOIN operations ON operations.number = steps.operation
+WHERE operations.instance_uuid = ? AND operations.method = ? ORDER BY operations.number, steps.position
+"""
+
+
+async def kill_agent_at_a_call(side: Side, rng: random.Random) -> None:
+    """All aims at once; it dies at each of them that somebody comes by."""
+    orders = {aim: Fault.model_validate(_order(aim)) for aim in side.aims}
+    try:
+        for aim, order in orders.items():
+            if aim.place.undone:
+                world(side).faults.add(Fault.model_validate(_failure(aim)))
+            world(side).faults.add(order)
+    except NoCapacity:  # the disk is full just now, and the order is a file on it
+        side.teller.tell("  no room for the orders to die")
+    end = time.monotonic() + WITHIN_S
+    while orders and time.monotonic() < end and await side.agent.dies(end - time.monotonic()):
+        await side.agent.up()
+        _count_deaths(side, orders)
+    await take_orders_back(side)
+    if await side.agent.dies(0.1):
+        await side.agent.up()
+    for aim in orders:
+        side.teller.tell(f"  nobody came by {aim.place} on {aim.instance}")
+
+
+def _order(aim: Aim) -> dict[str, object]:
+    place = aim.place
+    return {**_of(aim), "call": place.where, "when": place.when, "die": True}
+
+
+def _failure(aim: Aim) -> dict[str, object]:
+    return {**_of(aim), "call": FAILS[aim.place.method], "when": "after", "error": "operation_failed"}
+
+
+def _of(aim: Aim) -> dict[str, object]:
+    return {"instance": aim.instance, "method": aim.place.method, "times": 1}
+
+
+def _count_deaths(side: Side, orders: dict[Aim, Fault]) -> None:
+    taken = [fault for fault in world(side).faults.all() if fault.taken]
+    for aim, order in tuple(orders.items()):
+        if any(fault.same_line(order) for fault in taken):
+            del orders[aim]
+            side.deck.hit(aim.place)
+            side.teller.count("deaths at a named place")
+            side.teller.tell(f"  it died at {aim.place} on {aim.instance}")
+
+
+async def kill_agent_at_a_step(side: Side, rng: random.Random) -> None:
+    await _die(side, side.aims[0], rng, side.agent.killed)
+
+
+async def kill_libvirtd_at_a_step(side: Side, rng: random.Random) -> None:
+    async def killed() -> None:
+        await asyncio.to_thread(libvirtd(side).kill)
+        await asyncio.sleep(rng.random())
+        await asyncio.to_thread(libvirtd(side).start)
+
+    await _die(side, side.aims[1], rng, killed)
+
+
+async def kill_qemu_at_a_step(side: Side, rng: random.Random) -> None:
+    aim = side.aims[1]
+
+    async def killed() -> None:
+        if (pid := guests(side).get(aim.instance)) is None:
+            side.teller.tell("  it has no process just now")
+            return
+        side.disturbed.add(aim.instance)
+        kill(pid)
+
+    await _die(side, aim, rng, killed)
+
+
+async def _die(side: Side, aim: Aim, rng: random.Random, killed: Callable[[], Awaitable[None]]) -> None:
+    if not await _reached(side, aim):
+        side.teller.tell(f"  nobody came by {aim.place} on {aim.instance}")
+        return
+    await asyncio.sleep(rng.random() * LATER_S)
+    dying = asyncio.ensure_future(killed())
+    await asyncio.sleep(LOOK_S)
+    place = _last_place(side, aim)
+    await dying
+    side.deck.hit(place)
+    side.teller.count("deaths at a named place")
+    side.teller.tell(f"  at {place} on {aim.instance}; {aim.place} was aimed at")
+
+
+async def _reached(side: Side, aim: Aim) -> bool:
+    """Whether the step's mark, or a later one, was seen in time."""
+    end = time.monotonic() + WITHIN_S
+    while time.monotonic() < end:
+        marks = _marks(side, aim)
+        if marks.get(aim.place.where) in ("done", aim.place.when):
+            return True
+        await asyncio.sleep(LOOK_S)
+    return False
+
+
+def _last_place(side: Side, aim: Aim) -> Place:
+    marks = _marks(side, aim)
+    step = list(marks)[-1]
+    return Place(aim.place.method, step, marks[step])
+
+
+def _marks(side: Side, aim: Aim) -> dict[str, str]:
+    with closing(sqlite3.connect(f"file:{side.journal}?mode=ro", uri=True, timeout=5)) as db:
+        return dict(db.execute(MARKS, (aim.instance, aim.place.method)))
