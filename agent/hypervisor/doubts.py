@@ -13,18 +13,21 @@ about to come into being.
 A suspect instance is one of which a call's answer was lost, with its connection or with the agent's last run:
 the hypervisor may have the request in its queue. It is settled when two looks on another connection, a quiet
 time apart, see the same. What was sent before is read before: by the first look's answer the hypervisor has
-at least begun what was in its queue.
+at least begun what was in its queue. The looks begin with the suspicion, not with the first who asks: after a
+restart of the agent all suspects share one quiet time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import enum
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
@@ -35,9 +38,19 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 QUIET_S = 1.0
-"""Seconds between two looks at a suspect instance."""
 BOUND_S = 60.0
-"""Seconds after which it is said that an instance doesn't settle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """`quiet_s`: seconds between two looks at a suspect instance. `bound_s`: seconds after which it is said that
+    an instance doesn't settle."""
+
+    quiet_s: float = QUIET_S
+    bound_s: float = BOUND_S
+
+
+PATIENT = Patience()
 
 
 class Phase(enum.Enum):
@@ -103,14 +116,11 @@ class Change:
 class Doubts:
     """`look` gives something that is equal when nothing changed; it may raise AgentError."""
 
-    def __init__(
-        self, look: Callable[[UUID], Awaitable[object]], *, quiet_s: float = QUIET_S, bound_s: float = BOUND_S
-    ) -> None:
+    def __init__(self, look: Callable[[UUID], Awaitable[object]], patience: Patience = PATIENT) -> None:
         self._look = look
-        self._quiet_s = quiet_s
-        self._bound_s = bound_s
+        self._patience = patience
         self._changes: dict[UUID, set[Change]] = {}
-        self._suspects: set[UUID] = set()
+        self._suspects: dict[UUID, asyncio.Task[AgentError | None]] = {}
         self._ended = asyncio.Event()
 
     @contextmanager
@@ -130,21 +140,25 @@ class Doubts:
                 self._forget(change)
 
     def suspect(self, uuid: UUID) -> None:
-        """A call on this instance may be under way of which this driver knows nothing."""
-        self._suspects.add(uuid)
+        """A call on this instance may be under way of which this driver knows nothing. What an earlier look has
+        seen doesn't count any more."""
+        if (before := self._suspects.get(uuid)) is not None:
+            before.cancel()
+        # A context of its own: it is no part of the work, nor bound by the deadline, of who raised the suspicion.
+        self._suspects[uuid] = asyncio.create_task(self._quiet(uuid), context=contextvars.Context())
 
     async def settle(self, uuid: UUID) -> None:
         """Returns at once when nothing is in doubt. Raises Unavailable when a call still hangs BOUND_S after it
         was given up, or the instance can't be looked at or doesn't come to rest."""
         if uuid in self._changes:
             await self._all_over(uuid)
-        if uuid in self._suspects:
-            await self._quiet(uuid)
+        while uuid in self._suspects:
+            await self._at_rest(uuid)
 
     async def _all_over(self, uuid: UUID) -> None:
         while changes := self._changes.get(uuid):
             now = time.monotonic()
-            left = max(change.left_at or now for change in changes) + self._bound_s - now
+            left = max(change.left_at or now for change in changes) + self._patience.bound_s - now
             if left <= 0:
                 raise Unavailable(
                     f"a call on instance {uuid} that was given up hangs still and may yet take effect; "
@@ -154,17 +168,31 @@ class Doubts:
             with share("wait"), contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), left)
 
-    async def _quiet(self, uuid: UUID) -> None:
-        ends = time.monotonic() + self._bound_s
-        seen = await self._seen(uuid)
-        while time.monotonic() < ends:
-            with share("wait"):
-                await asyncio.sleep(self._quiet_s)
-            before, seen = seen, await self._seen(uuid)
-            if seen == before:
-                self._suspects.discard(uuid)
-                return
-        raise Unavailable(f"instance {uuid} goes on changing, and nobody here changes it")
+    async def _at_rest(self, uuid: UUID) -> None:
+        if self._suspects[uuid].done() and self._suspects[uuid].result() is not None:
+            self.suspect(uuid)  # an earlier failure says nothing of now
+        looking = self._suspects[uuid]
+        with share("wait"):
+            await asyncio.wait({looking})  # not cancelled with who waits: others may wait for it too
+        if self._suspects.get(uuid) is not looking:
+            return  # another saw it settled, or there is a newer suspicion
+        if (failure := looking.result()) is not None:
+            raise failure
+        del self._suspects[uuid]
+
+    async def _quiet(self, uuid: UUID) -> AgentError | None:
+        """None once it rests. Its error is for whoever asks, and maybe nobody does."""
+        ends = time.monotonic() + self._patience.bound_s
+        try:
+            seen = await self._seen(uuid)
+            while time.monotonic() < ends:
+                await asyncio.sleep(self._patience.quiet_s)
+                before, seen = seen, await self._seen(uuid)
+                if seen == before:
+                    return None
+        except Unavailable as failure:
+            return failure
+        return Unavailable(f"instance {uuid} goes on changing, and nobody here changes it")
 
     async def _seen(self, uuid: UUID) -> object:
         try:
@@ -175,7 +203,7 @@ class Doubts:
 
     def _told(self, change: Change, answered: bool) -> None:
         if not answered:
-            self._suspects.add(change.uuid)
+            self.suspect(change.uuid)
         self._forget(change)
 
     def _forget(self, change: Change) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from agent.errors import Unavailable
-from agent.hypervisor.doubts import Doubts
+from agent.hypervisor.doubts import Doubts, Patience
 from agent.hypervisor.fake.disks import FakeDisks
 from agent.hypervisor.fake.domains import FakeDomains
 from agent.hypervisor.fake.faults import Gate
@@ -21,6 +21,9 @@ from agent.hypervisor.fake.world import World
 from agent.hypervisor.ports import Hypervisor
 from agent.hypervisor.storage.paths import AllowedPaths
 
+SETTLING = Patience(quiet_s=0.0)
+"""Calls run in the agent's process and end with it: none of an earlier run is under way."""
+
 
 def fake_driver(
     state_dir: Path,
@@ -30,13 +33,13 @@ def fake_driver(
     call_timeout: float = 60.0,
     detach_timeout: float = 60.0,
     poll: float = 0.2,
-    settle_bound: float = 60.0,
+    settling: Patience = SETTLING,
 ) -> Hypervisor:
     """The ports on the world in `<state_dir>/world`, made when it isn't there.
 
     `allowed_directories` is as in the storage settings. `call_timeout` and `detach_timeout` are in seconds,
-    for calls whose caller has no earlier deadline. `poll`: seconds between looks at what others changed, or at a
-    suspect instance. `settle_bound`: seconds after which it is said that a call which was given up hangs still.
+    for calls whose caller has no earlier deadline. `poll`: seconds between looks at what others changed.
+    `settling`: how long a call that was given up is waited for.
     """
     host = hostname or socket.gethostname()
     world = World(state_dir / "world", host)
@@ -46,7 +49,7 @@ def fake_driver(
             raise Unavailable("the fake hypervisor is down")
         return world.get(uuid)
 
-    gate = Gate(world, call_timeout, Doubts(look, quiet_s=poll, bound_s=settle_bound))
+    gate = Gate(world, call_timeout, Doubts(look, settling))
     watch = Watch(world, poll)
     allowed = AllowedPaths(allowed_directories)
     disks = FakeDisks(world, gate, state_dir, allowed)

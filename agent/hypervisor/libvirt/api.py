@@ -118,7 +118,7 @@ class Connection(Protocol):
     def getVersion(self) -> int: ...  # noqa: N802
     def getType(self) -> str: ...  # noqa: N802
     def getInfo(self) -> list[Any]: ...  # noqa: N802
-    def getFreeMemory(self) -> int: ...  # noqa: N802
+    def getMemoryStats(self, cellNum: int, flags: int = 0) -> dict[str, int]: ...  # noqa: N802, N803
     def getCapabilities(self) -> str: ...  # noqa: N802
     def getDomainCapabilities(  # noqa: N802
         self,

@@ -23,6 +23,8 @@ from agent.hypervisor.storage.capacity import MIB
 from agent.spec import PowerState
 
 ARCH = "x86_64"
+ALL_CELLS = -1  # VIR_NODE_MEMORY_STATS_ALL_CELLS
+KIB_IN_MIB = 1024
 ACTIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
 VOLUME_TYPES = ("file", "local", "nbd")
@@ -102,13 +104,16 @@ class Raw:
 
 
 def look(here: Here) -> Raw:
+    """Memory is what /proc/meminfo says. `getInfo` adds up the NUMA nodes, which may lack what was added to the
+    host while it runs."""
     connection = here.connection
-    arch, memory_mb, cpus = connection.getInfo()[:3]
+    arch, _, cpus = connection.getInfo()[:3]
+    memory = connection.getMemoryStats(ALL_CELLS)
     return Raw(
         arch=arch,
-        memory_mb=memory_mb,
+        memory_mb=memory["total"] // KIB_IN_MIB,
         cpus=cpus,
-        free_mb=connection.getFreeMemory() // MIB,
+        free_mb=memory["free"] // KIB_IN_MIB,
         version=connection.getVersion(),
         libvirt_version=connection.getLibVersion(),
         kind=connection.getType(),

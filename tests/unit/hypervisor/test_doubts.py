@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from agent.errors import Conflict, TimedOut, Unavailable
-from agent.hypervisor.doubts import Change, Doubts
+from agent.hypervisor.doubts import Change, Doubts, Patience
 
 QUIET = 0.02
 A, B = uuid4(), uuid4()
@@ -33,7 +33,7 @@ class Sight:
 
 
 def doubts(sight: Sight | None = None, bound_s: float = 5.0) -> Doubts:
-    return Doubts(sight or Sight("same"), quiet_s=QUIET, bound_s=bound_s)
+    return Doubts(sight or Sight("same"), Patience(QUIET, bound_s))
 
 
 def given_up(known: Doubts, uuid: UUID) -> Change:
@@ -195,6 +195,74 @@ async def test_what_cant_be_looked_at_isnt_settled() -> None:
     with pytest.raises(Unavailable, match="no answer"):
         await known.settle(A)
     await known.settle(A)
+
+
+async def test_all_who_ask_while_it_cant_be_looked_at_are_told() -> None:
+    known = doubts(Sight(TimedOut("no answer")))
+    known.suspect(A)
+    told = await asyncio.gather(known.settle(A), known.settle(A), return_exceptions=True)
+    assert [type(each) for each in told] == [Unavailable, Unavailable]
+
+
+async def test_that_it_couldnt_be_looked_at_before_anybody_asked_is_no_answer_to_who_asks_now() -> None:
+    sight = Sight(TimedOut("no answer"), "same")
+    known = doubts(sight)
+    known.suspect(A)
+    await until(lambda: sight.looks == 1)
+    await asyncio.sleep(0)
+    await known.settle(A)
+    assert sight.looks == 3
+
+
+async def test_all_suspects_share_one_quiet_time_and_it_begins_before_anybody_asks() -> None:
+    sight = Sight("same")
+    known = Doubts(sight, Patience(quiet_s=0.2))
+    many = [uuid4() for _ in range(50)]
+    for uuid in many:
+        known.suspect(uuid)
+    await until(lambda: sight.looks == 2 * len(many))
+    began = time.monotonic()
+    for uuid in many:
+        await known.settle(uuid)
+    assert time.monotonic() - began < 0.2
+    assert sight.looks == 2 * len(many)
+
+
+async def test_a_new_suspicion_isnt_settled_by_what_was_seen_before_it() -> None:
+    sight = Sight("same")
+    known = doubts(sight)
+    known.suspect(A)
+    await until(lambda: sight.looks == 2)
+    known.suspect(A)
+    await known.settle(A)
+    assert sight.looks == 4
+
+
+async def test_a_new_suspicion_is_waited_for_by_who_waits_for_the_one_before() -> None:
+    sight = Sight("same")
+    known = doubts(sight)
+    known.suspect(A)
+    settling = asyncio.create_task(known.settle(A))
+    await until(lambda: sight.looks == 1)
+    known.suspect(A)
+    await settling
+    assert sight.looks == 3
+
+
+async def test_one_who_leaves_takes_the_looks_from_nobody() -> None:
+    known = doubts()
+    known.suspect(A)
+    first, second = asyncio.create_task(known.settle(A)), asyncio.create_task(known.settle(A))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait_for(second, 5)
+    assert first.cancelled()
+
+
+async def until(told: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not told():
+            await asyncio.sleep(0.001)
 
 
 async def test_what_never_rests_is_said_at_the_bound() -> None:

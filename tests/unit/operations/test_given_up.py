@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from agent.errors import NotFound
+from agent.hypervisor.doubts import Patience
 from agent.hypervisor.fake.faults import Fault
 from agent.journal.records import OperationRecord, Status
 from agent.operations.destroy import Destroy
@@ -181,7 +182,7 @@ async def test_what_was_attached_late_and_detached_since_is_not_undone_after_a_r
 
 
 async def test_past_the_bound_changes_are_refused_and_nothing_is_begun(tmp_path: Path) -> None:
-    inside = await Inside.open(tmp_path, call_timeout=SHORT, settle_bound=SHORT)
+    inside = await Inside.open(tmp_path, call_timeout=SHORT, settling=Patience(0.0, SHORT))
     try:
         asked = spec()
         await unknown(inside, "spawn", spawning(asked), call="domains.start")
@@ -260,7 +261,7 @@ async def test_after_a_restart_what_the_last_run_gave_up_is_looked_at_until_it_r
     asked = spec()
     await unknown(inside, "spawn", spawning(asked), call="domains.start")
     # That call lives on beside the new run, which can't know of it, and takes effect while it looks.
-    after = await inside.again(poll=0.3)
+    after = await inside.again(settling=Patience(quiet_s=0.3))
     try:
         await after.operations.recover()
         destroy = await after.submit("destroy", Destroy(instance_uuid=asked.uuid))
