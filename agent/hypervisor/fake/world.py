@@ -24,7 +24,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,6 +92,8 @@ class World:
         weakref.finalize(self, os.close, self._lock)
         self._known = Known()
         self._host = b"", HostConfig()
+        with self.locked():
+            self._write_number()  # so that it has its room, however full the disk gets
 
     @property
     def host(self) -> HostConfig:
@@ -176,7 +178,10 @@ class World:
             stored = self._read(uuid)
         if stored is None or not stored.due:
             return stored
-        return self._put(uuid, stored, life.settled(stored, time.time(), self.host))
+        try:
+            return self._put(uuid, stored, life.settled(stored, time.time(), self.host))
+        except NoCapacity:
+            return stored  # on a full disk it stands still, and whoever looks at it isn't told of that
 
     def _read(self, uuid: UUID) -> Domain | None:
         if self._known.all:
@@ -199,30 +204,41 @@ class World:
         after = after and after.model_copy(update={"changes": ()})
         self._plug(_taps(before), _taps(after), uuid)
         self._count()
-        self._known.keep(uuid, self._write(uuid, before, after))
-        append(self.root / "log", lines)
+        self._known.keep(uuid, self._write(uuid, before, after, lines))
+        self._unplug(_taps(before), _taps(after))
         return self._known.domains.get(uuid)
 
     def _count(self) -> None:
         """Before the change itself: whoever is killed in it leaves a number that nobody knows."""
-        number = self._known.number + 1
-        os.pwrite(self._lock, b"%0*d" % (DIGITS, number), 0)
-        self._known.number = number
+        self._known.number += 1
+        self._write_number()
 
-    def _write(self, uuid: UUID, before: Domain | None, after: Domain | None) -> Domain | None:
-        """As it can be read back: secrets of a new spec are masked in the file."""
+    def _write_number(self) -> None:
+        os.pwrite(self._lock, b"%0*d" % (DIGITS, self._known.number), 0)
+
+    def _write(self, uuid: UUID, before: Domain | None, after: Domain | None, lines: list[Line]) -> Domain | None:
+        """As it can be read back: secrets of a new spec are masked in the file. On a full disk it is neither told
+        nor done."""
         if after is None:
+            self._tell(lines)
             self._path(uuid).unlink(missing_ok=True)
             return None
         text = after.model_dump_json()
         if before is None or before.spec is not after.spec:
             after = Domain.model_validate_json(text)
-        overwrite(self._path(uuid), text)
+        with overwritten(self._path(uuid), text):
+            self._tell(lines)
         return after
 
-    def _plug(self, before: dict[str, str], after: dict[str, str], uuid: UUID) -> None:
+    def _tell(self, lines: list[Line]) -> None:
+        with taking_room(self.root / "log"):
+            append(self.root / "log", lines)
+
+    def _unplug(self, before: dict[str, str], after: dict[str, str]) -> None:
         for gone in before.keys() - after.keys():
             self.remove_tap(gone)
+
+    def _plug(self, before: dict[str, str], after: dict[str, str], uuid: UUID) -> None:
         for new in after.keys() - before.keys():
             self.make_tap(new, uuid, after[new])
 
@@ -271,31 +287,39 @@ def _lines(before: Domain | None, after: Domain | None) -> list[Line]:
 
 
 def write(path: Path, text: str) -> None:
-    """Whole or not at all, whatever kills this process."""
+    """Whole or not at all, whatever kills this process. Raises NoCapacity."""
+    with written(path, text):
+        pass
+
+
+@contextmanager
+def written(path: Path, text: str) -> Iterator[None]:
+    """There is room for it, and it takes its place when all inside was done. Raises NoCapacity."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with taking_room(path):
             part.write_text(text)
-            part.replace(path)
+        yield
+        part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
 
 
-def overwrite(path: Path, text: str) -> None:
-    """`write`, many times cheaper, for what is only read under the lock. One write within a page isn't divided
-    by a kill; there may be line ends behind the text."""
-    try:
-        file = path.open("r+b", buffering=0)
-    except FileNotFoundError:
-        write(path, text)
+@contextmanager
+def overwritten(path: Path, text: str) -> Iterator[None]:
+    """`written`, many times cheaper, for what is only read under the lock. One write within a page isn't divided
+    by a kill, and the page is there; there may be line ends behind the text."""
+    new, had = text.encode(), 0
+    with suppress(FileNotFoundError):
+        had = path.stat().st_size
+    if not had or max(had, len(new)) > PAGE:
+        with written(path, text):
+            yield
         return
-    with file, taking_room(path):
-        new, had = text.encode(), os.fstat(file.fileno()).st_size
-        if max(had, len(new)) > PAGE:
-            write(path, text)
-        else:
-            file.write(new.ljust(had, b"\n"))
+    yield
+    with path.open("r+b", buffering=0) as file, taking_room(path):
+        file.write(new.ljust(had, b"\n"))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from agent.errors import InvalidRequest, NoCapacity, NotFound, OperationFailed, 
 from agent.hypervisor.fake.__main__ import main
 from agent.hypervisor.fake.control import FakeWorld
 from agent.hypervisor.fake.driver import fake_driver
-from agent.hypervisor.fake.world import PAGE, overwrite
+from agent.hypervisor.fake.world import PAGE, overwritten
 from agent.hypervisor.ports import Kind
 from agent.spec import (
     BridgeInterface,
@@ -94,7 +94,8 @@ async def test_what_one_has_looked_at_he_sees_changed_when_another_changes_it(
 def test_a_file_that_is_written_over_holds_the_new_text_alone(tmp_path: Path, length: int) -> None:
     path = tmp_path / "file"
     for text in ("first", "a" * length, "b" * 50, "c" * length, "last"):
-        overwrite(path, text)
+        with overwritten(path, text):
+            pass
         assert path.read_text().rstrip("\n") == text
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
 
