@@ -75,6 +75,12 @@ class Daemon:
     def kill(self) -> None:
         self._end(signal.SIGKILL, 10)
 
+    def died(self, wait: float = 30.0) -> int:
+        """The status of an end that somebody else arranged; a negative one is a signal."""
+        assert self._process is not None
+        status, self._process = self._process.wait(wait), None
+        return status
+
     def tail(self, lines: int = 40) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 

@@ -22,6 +22,7 @@ from tests.sagas.trial import (
     hangs_or_ended,
     struck,
     submit,
+    undo_calls,
     undone,
 )
 from tests.unit.operations.conftest import Inside
@@ -113,21 +114,6 @@ async def test_cancelled_at_any_call_it_is_undone_or_done(method: str, when: str
             check_truth(inside, expected, record)
             await check_told(inside, record)
             await check_again(inside, expected)
-
-
-async def undo_calls(method: str, stage: Stage) -> tuple[int, int]:
-    """The number of the last step's call, and how many calls were made when that one failed and all was undone."""
-    steps = [step.name for step in TABLE[method].saga.steps]
-    expected = await stage.model(method)
-    for at in reversed(range(len(expected.calls))):
-        async with stage.ready(method, Strike(at, fail("no_capacity", "after"))) as (
-            inside,
-            calls,
-        ):
-            record = await do(inside, method)
-            if record.status is Status.FAILED and [step.name for step in record.steps] == steps:
-                return at, len(calls.made)
-    raise AssertionError(f"{method}: no call of its last step")
 
 
 @EACH_WHEN

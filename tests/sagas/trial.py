@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from agent.hypervisor.fake.faults import Fault
-from agent.journal.records import OperationRecord
+from agent.journal.records import OperationRecord, Status
 from agent.operations import TABLE
 from tests.sagas.cases import CASES, UUID_
 from tests.sagas.ground import Calls, Strike, opened, picture
@@ -50,17 +50,22 @@ class Stage:
     @asynccontextmanager
     async def ready(self, method: str, *strikes: Strike) -> AsyncIterator[tuple[Inside, Calls]]:
         """Before the operation; calls are counted from here."""
-        directory = self.directory(method)
-        if not self._kept(method).exists():
-            await self._prepare(method)
-        shutil.rmtree(directory)
-        shutil.copytree(self._kept(method), directory)
+        directory = await self.put_back(method)
         calls = Calls(strikes)
         inside = await opened(directory, calls)
         try:
             yield inside, calls
         finally:
             await inside.close()
+
+    async def put_back(self, method: str) -> Path:
+        """The directory as it is before the operation."""
+        directory = self.directory(method)
+        if not self._kept(method).exists():
+            await self._prepare(method)
+        shutil.rmtree(directory)
+        shutil.copytree(self._kept(method), directory)
+        return directory
 
     @asynccontextmanager
     async def restarted(self, method: str) -> AsyncIterator[Inside]:
@@ -124,6 +129,18 @@ def undone(method: str) -> bool:
 
 def fail(error: str, when: Any) -> Fault:
     return Fault(call="*", when=when, error=error)
+
+
+async def undo_calls(method: str, stage: Stage) -> tuple[int, int]:
+    """The number of the last step's call, and how many calls were made when that one failed and all was undone."""
+    steps = [step.name for step in TABLE[method].saga.steps]
+    expected = await stage.model(method)
+    for at in reversed(range(len(expected.calls))):
+        async with stage.ready(method, Strike(at, fail("no_capacity", "after"))) as (inside, calls):
+            record = await do(inside, method)
+            if record.status is Status.FAILED and [step.name for step in record.steps] == steps:
+                return at, len(calls.made)
+    raise AssertionError(f"{method}: no call of its last step")
 
 
 async def check_told(inside: Inside, record: OperationRecord, endings: int = 1) -> None:
