@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import random
+import signal
 import sys
 import time
 import traceback
@@ -29,7 +30,9 @@ DRIVERS: dict[str, tuple[str, ...]] = {"both": ("fake", "libvirt"), "fake": ("fa
 
 async def run(directory: Path, options: argparse.Namespace, story: Story) -> list[str]:
     """The violations of the first round that has some."""
-    drivers = DRIVERS[options.driver]
+    drivers, task = DRIVERS[options.driver], asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with ground(directory, drivers, story) as made:
         made.only = options.only
         try:
@@ -107,7 +110,10 @@ def main() -> int:
     logging.getLogger("aiormq").setLevel(logging.CRITICAL)
     logging.getLogger("aio_pika").setLevel(logging.CRITICAL)
     libvirt.registerErrorHandler(lambda *_: None, None)  # it would print each that is raised
-    return 0 if trial(options) else 1
+    try:
+        return 0 if trial(options) else 1
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ class Agent(Daemon):
 
     def __init__(self, directory: Path, host: str, environment: Mapping[str, str], teller: Teller) -> None:
         super().__init__(directory, host, environment)
+        # Whatever ends us, it doesn't stay.
+        self.command = ["setpriv", "--pdeathsig", "KILL", *self.command]
         self._teller = teller
         self.surprises: list[str] = []
 

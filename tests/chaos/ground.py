@@ -32,7 +32,7 @@ PLACES: dict[str, Callable[[], list[Place]]] = {"fake": fake_places, "libvirt": 
 @dataclass
 class Side:
     """One agent and its surroundings. `asked` is all that was ever asked; `disturbed`: instances whose power
-    somebody else changed; `aims`: where it shall die in this round."""
+    somebody else changed. Of this round: `aims`, where it shall die, and `coming`, its requests."""
 
     teller: Teller
     broker: Broker
@@ -47,12 +47,17 @@ class Side:
     deck: Deck
     asked: dict[str, Asked]
     aims: list[Aim] = field(default_factory=list)
+    coming: list[Asked] = field(default_factory=list)
     disturbed: set[str] = field(default_factory=set)
     retries: dict[str, int] = field(default_factory=dict)
 
     @property
     def driver(self) -> str:
         return self.host.driver
+
+    def is_over(self, aim: Aim) -> bool:
+        """Whether nobody comes by there any more: all is answered."""
+        return all(request.answered.is_set() for request in self.coming if request.instance == aim.instance)
 
     @property
     def journal(self) -> Path:

@@ -23,6 +23,8 @@ from tests.chaos.load import Aim, Asked, new_uuid
 SETTLE_S = 120.0
 PEACE_S = 15.0
 LOAD_S = 4.0
+CALM_S = 2.0
+HANGS_S = 60.0
 AIMS = 2
 SHARE = {"fake": 1.0, "libvirt": 0.5}
 """Of the requests that a round has for a side: real guests cost more than make-believe ones."""
@@ -58,8 +60,8 @@ async def one(ground: Ground, rng: random.Random, requests: int) -> list[str]:
     try:
         async with asyncio.TaskGroup() as group:
             for plan in plans:
-                group.create_task(_lane(plan.side, plan.process, plan.rng("process")))
-                group.create_task(_lane(plan.side, plan.around, plan.rng("around")))
+                group.create_task(_lane(plan.side, plan.process, 0.0, plan.rng("process")))
+                group.create_task(_lane(plan.side, plan.around, CALM_S, plan.rng("around")))
             group.create_task(_broker_lane(ground, acts, rng))
         found = await asyncio.gather(*map(_ended, plans, loads))
     finally:
@@ -72,6 +74,7 @@ async def _plan(ground: Ground, side: Side, seed: float, requests: int) -> Plan:
     rng = random.Random(seed)
     side.aims = [Aim(place, new_uuid(rng)) for place in side.deck.deal(AIMS, rng)]
     asked = side.load.make(int(requests * SHARE[side.driver]), side.aims, rng)
+    side.coming = asked
     side.asked |= {request.message_id: request for request in asked}
     side.teller.count("requests", len(asked))
     side.clock.forget()
@@ -91,11 +94,12 @@ def _chosen(ground: Ground, acts: Sequence[A], count: int, rng: random.Random) -
     return rng.choices(wanted, k=max(count, bool(ground.only))) if wanted else []
 
 
-async def _lane(side: Side, acts: Sequence[Act], rng: random.Random) -> None:
+async def _lane(side: Side, acts: Sequence[Act], calm: float, rng: random.Random) -> None:
+    """One after another; `calm`: seconds before, at most."""
     for act in acts:
+        await asyncio.sleep(rng.random() * calm)
         side.teller.happens(name(act))
         await act(side, rng)
-        await asyncio.sleep(rng.random())
 
 
 async def _broker_lane(ground: Ground, acts: Sequence[BrokerAct], rng: random.Random) -> None:
@@ -203,11 +207,13 @@ async def _until_holds(check: Callable[[], list[str]]) -> list[str]:
 
 
 async def _steady(look: Callable[[], T]) -> T:
-    """Again while libvirt is still coming up, or something goes while it is looked at."""
+    """Again while libvirt is still coming up, or something goes while it is looked at. Raises TimeoutError when
+    libvirt doesn't answer at all."""
     end = time.monotonic() + PEACE_S
     while True:
         try:
-            return await asyncio.to_thread(look)
+            async with asyncio.timeout(HANGS_S):
+                return await asyncio.to_thread(look)
         except (libvirt.libvirtError, FileNotFoundError):
             if time.monotonic() > end:
                 raise

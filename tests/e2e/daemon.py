@@ -34,6 +34,7 @@ class Daemon:
             "PYTHONWARNINGS": "error::ResourceWarning",
             **environment,
         }
+        self.command = [sys.executable, "-m", "agent"]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +51,7 @@ class Daemon:
             listener.settimeout(0.5)
             with self.log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "agent"],
+                    self.command,
                     env={**self.environment, "NOTIFY_SOCKET": str(address)},
                     stdout=log,
                     stderr=log,

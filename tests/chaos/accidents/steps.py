@@ -11,7 +11,7 @@ import asyncio
 import random
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import closing
 
 from agent.errors import NoCapacity
@@ -24,7 +24,8 @@ from tests.chaos.load import Aim
 from tests.chaos.places import FAILS
 
 WITHIN_S = 6.0
-LOOK_S = 0.003
+LOOK_S = 0.002
+LOOK_AGAIN_S = 0.2
 LATER_S = 0.05
 
 MARKS = """
@@ -44,9 +45,10 @@ async def kill_agent_at_a_call(side: Side, rng: random.Random) -> None:
     except NoCapacity:  # the disk is full just now, and the order is a file on it
         side.teller.tell("  no room for the orders to die")
     end = time.monotonic() + WITHIN_S
-    while orders and time.monotonic() < end and await side.agent.dies(end - time.monotonic()):
-        await side.agent.up()
-        _count_deaths(side, orders)
+    while time.monotonic() < end and not all(map(side.is_over, orders)):
+        if await side.agent.dies(LOOK_AGAIN_S):
+            await side.agent.up()
+            _count_deaths(side, orders)
     await take_orders_back(side)
     if await side.agent.dies(0.1):
         await side.agent.up()
@@ -78,62 +80,56 @@ def _count_deaths(side: Side, orders: dict[Aim, Fault]) -> None:
 
 
 async def kill_agent_at_a_step(side: Side, rng: random.Random) -> None:
-    await _die(side, side.aims[0], rng, side.agent.killed)
+    if await _struck(side, side.aims[0], rng, lambda: kill(side.agent.pid)):
+        await side.agent.killed()
 
 
 async def kill_libvirtd_at_a_step(side: Side, rng: random.Random) -> None:
-    async def killed() -> None:
-        await asyncio.to_thread(libvirtd(side).kill)
+    if await _struck(side, side.aims[1], rng, libvirtd(side).kill):
         await asyncio.sleep(rng.random())
         await asyncio.to_thread(libvirtd(side).start)
-
-    await _die(side, side.aims[1], rng, killed)
 
 
 async def kill_qemu_at_a_step(side: Side, rng: random.Random) -> None:
     aim = side.aims[1]
 
-    async def killed() -> None:
+    def strike() -> None:
         if (pid := guests(side).get(aim.instance)) is None:
             side.teller.tell("  it has no process just now")
             return
         side.disturbed.add(aim.instance)
         kill(pid)
 
-    await _die(side, aim, rng, killed)
+    await _struck(side, aim, rng, strike)
 
 
-async def _die(side: Side, aim: Aim, rng: random.Random, killed: Callable[[], Awaitable[None]]) -> None:
-    if not await _reached(side, aim):
+async def _struck(side: Side, aim: Aim, rng: random.Random, strike: Callable[[], None]) -> bool:
+    """Whether it came to that."""
+    later = rng.choice((0.0, 0.0, rng.random() * LATER_S))
+    place = await asyncio.to_thread(_watch, side, aim, later, strike)
+    if place is None:
         side.teller.tell(f"  nobody came by {aim.place} on {aim.instance}")
-        return
-    await asyncio.sleep(rng.random() * LATER_S)
-    dying = asyncio.ensure_future(killed())
-    await asyncio.sleep(LOOK_S)
-    place = _last_place(side, aim)
-    await dying
+        return False
     side.deck.hit(place)
     side.teller.count("deaths at a named place")
     side.teller.tell(f"  at {place} on {aim.instance}; {aim.place} was aimed at")
+    return True
 
 
-async def _reached(side: Side, aim: Aim) -> bool:
-    """Whether the step's mark, or a later one, was seen in time."""
+def _watch(side: Side, aim: Aim, later: float, strike: Callable[[], None]) -> Place | None:
+    """Strikes when the step's mark, or a later one, is there: where it was then. In a thread, to be quick."""
     end = time.monotonic() + WITHIN_S
-    while time.monotonic() < end:
-        marks = _marks(side, aim)
-        if marks.get(aim.place.where) in ("done", aim.place.when):
-            return True
-        await asyncio.sleep(LOOK_S)
-    return False
-
-
-def _last_place(side: Side, aim: Aim) -> Place:
-    marks = _marks(side, aim)
-    step = list(marks)[-1]
-    return Place(aim.place.method, step, marks[step])
-
-
-def _marks(side: Side, aim: Aim) -> dict[str, str]:
     with closing(sqlite3.connect(f"file:{side.journal}?mode=ro", uri=True, timeout=5)) as db:
-        return dict(db.execute(MARKS, (aim.instance, aim.place.method)))
+        while time.monotonic() < end and not side.is_over(aim):
+            if _marks(db, aim).get(aim.place.where) in ("done", aim.place.when):
+                time.sleep(later)
+                strike()
+                marks = _marks(db, aim)
+                step = list(marks)[-1]
+                return Place(aim.place.method, step, marks[step])
+            time.sleep(LOOK_S)
+    return None
+
+
+def _marks(db: sqlite3.Connection, aim: Aim) -> dict[str, str]:
+    return dict(db.execute(MARKS, (aim.instance, aim.place.method)))
