@@ -9,13 +9,15 @@ while the agent was away shows as a difference at the next listing.
     GONE     the domain was undefined: forgotten
     LOST     states are unknown from now on; the last ones known stay readable beside that
 
-While the journal can't be written (a full disk), an observation is taken again and again and the later ones
-wait behind it: no change is lost, and none is told out of its order.
+Changes of different guests are written side by side, as the journal syncs many at the cost of one; those of
+one guest one after the other. While the journal can't be written (a full disk), they are taken again and again
+and the later ones wait behind them: no change is lost, and none is told out of its order.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +27,7 @@ from uuid import UUID
 import stamina
 import structlog
 
+from agent.bunches import Bunches
 from agent.errors import AgentError, Unavailable
 from agent.hypervisor.ports import DomainView, Kind, Observation
 from agent.journal.records import NewEvent
@@ -97,10 +100,13 @@ class PowerStates:
 
     async def follow(self, observations: AsyncIterator[Observation]) -> None:
         """Endless; the one who drives it stops it by cancelling."""
-        async for observation in observations:
-            async for attempt in _until_written():
-                with attempt:
-                    await self._take(observation)
+        bunches = Bunches[Observation](_whose)
+        async with asyncio.TaskGroup() as beside:
+            beside.create_task(bunches.fill(observations))
+            while bunch := await bunches.next():
+                async for attempt in _until_written():
+                    with attempt:
+                        await _side_by_side(self._take(seen) for seen in bunch)
 
     async def _take(self, seen: Observation) -> None:
         match seen.kind:
@@ -123,10 +129,9 @@ class PowerStates:
 
     async def _resync(self, listing: Observation) -> None:
         self._views = {view.uuid: view for view in listing.domains}
-        for view in listing.domains:
-            await self._changed(view.uuid, view.power_state, view.reason, listing)
-        for uuid in self._states.keys() - self._views.keys():
-            await self._forget(uuid)
+        changed = (self._changed(v.uuid, v.power_state, v.reason, listing) for v in listing.domains)
+        await _side_by_side(changed)
+        await _side_by_side(self._forget(uuid) for uuid in self._states.keys() - self._views.keys())
 
     async def _changed(self, uuid: UUID, new: PowerState, reason: str, seen: Observation) -> None:
         old = self._states.get(uuid, PowerState.NOSTATE)
@@ -174,6 +179,17 @@ class PowerStates:
         if uuid in self._states:
             await self._ledger.record_power(uuid, None, [], bump=False)
             self._states.pop(uuid, None)
+
+
+def _whose(seen: Observation) -> UUID | None:
+    return seen.uuid if seen.kind in (Kind.POWER, Kind.GONE) else None
+
+
+async def _side_by_side(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All of them, to their ends; then raises what one of them raised."""
+    for outcome in await asyncio.gather(*works, return_exceptions=True):
+        if outcome is not None:
+            raise outcome
 
 
 def _until_written() -> AsyncIterator[stamina.Attempt]:

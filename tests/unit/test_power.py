@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -195,3 +196,42 @@ async def test_a_new_journal_goes_on_counting_from_what_the_domains_have(journal
     await follow(PowerStates(journal, lambda *_: None, guests), listing(kept))
     assert await journal.generation(uuid) == 8
     assert guests.stamped[uuid] == 8
+
+
+class Together:
+    """A journal that writes nothing before it is asked to write for `guests` at once."""
+
+    def __init__(self, guests: int) -> None:
+        self._barrier = asyncio.Barrier(guests)
+        self.written: list[tuple[UUID, str | None]] = []
+
+    async def last_states(self) -> dict[UUID, tuple[str, datetime]]:
+        return {}
+
+    async def record_power(
+        self, uuid: UUID, state: str | None, events: Any, *, bump: bool, at_least: int = 0
+    ) -> int | None:
+        await self._barrier.wait()
+        self.written.append((uuid, state))
+        return None
+
+
+async def test_changes_of_many_guests_are_written_at_once_and_those_of_one_in_their_order() -> None:
+    uuids = [uuid4() for _ in range(20)]
+    journal = Together(len(uuids))
+    up = [power(uuid, PowerState.RUNNING) for uuid in uuids]
+    paused = [power(uuid, PowerState.PAUSED) for uuid in uuids]
+    async with asyncio.timeout(20):
+        await follow(PowerStates(journal, lambda *_: None, GUESTS), *up, *paused)
+    for uuid in uuids:
+        assert [state for written, state in journal.written if written == uuid] == ["running", "paused"]
+
+
+async def test_a_listing_is_written_at_once() -> None:
+    uuids = [uuid4() for _ in range(20)]
+    journal = Together(len(uuids))
+    async with asyncio.timeout(20):
+        await follow(
+            PowerStates(journal, lambda *_: None, GUESTS), listing(*(view(u, PowerState.RUNNING) for u in uuids))
+        )
+    assert {uuid for uuid, _ in journal.written} == set(uuids)
