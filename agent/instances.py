@@ -28,8 +28,9 @@ from agent.errors import Busy
 
 log = structlog.get_logger(__name__)
 
-REMEMBERED = 1000
-"""Ended jobs of all instances that are still known as what may have caused something."""
+REMEMBERED = 10_000
+"""Ended jobs of all instances that are still known as what may have caused something: some seconds' worth when the
+agent is busiest."""
 
 
 @dataclass(eq=False, slots=True)
@@ -62,6 +63,33 @@ class Past:
     ended: datetime
 
 
+class Memory:
+    """The last `most` of them, found by their instance."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._all: deque[Past] = deque()
+        self._of: dict[UUID, deque[Past]] = {}
+
+    def keep(self, past: Past) -> None:
+        self._all.append(past)
+        self._of.setdefault(past.uuid, deque()).append(past)
+        if len(self._all) > self._most:
+            oldest = self._all.popleft().uuid
+            self._of[oldest].popleft()
+            if not self._of[oldest]:
+                del self._of[oldest]
+
+    def at(self, uuid: UUID, moment: datetime) -> Past | None:
+        """Who was at work on an instance then."""
+        for past in reversed(self._of.get(uuid, ())):
+            if past.ended < moment:
+                return None
+            if past.begun <= moment:
+                return past
+        return None
+
+
 @dataclass(slots=True)
 class Mailbox:
     waiting: deque[Job] = field(default_factory=deque)
@@ -78,7 +106,7 @@ class Instances:
         self._mailboxes: dict[UUID, Mailbox] = {}
         self._owners: set[asyncio.Task[None]] = set()
         self._jobs: dict[UUID, tuple[UUID, Job]] = {}
-        self._past: deque[Past] = deque(maxlen=REMEMBERED)
+        self._past = Memory(REMEMBERED)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -111,12 +139,7 @@ class Instances:
         for job in self.under_way(uuid):
             if job.resumed or (job.begun is not None and job.begun <= moment):
                 return job
-        for past in reversed(self._past):
-            if past.ended < moment:
-                return None
-            if past.uuid == uuid and past.begun <= moment:
-                return past
-        return None
+        return self._past.at(uuid, moment)
 
     async def cancel(self, operation_id: UUID, reason: str) -> bool:
         """Cancel a job and wait for its end; False when it isn't here."""
@@ -188,7 +211,7 @@ class Instances:
     def _end(self, job: Job) -> None:
         uuid, _ = self._jobs.pop(job.operation_id)
         if job.begun is not None:
-            self._past.append(Past(uuid, job.method, job.request_id, job.begun, datetime.now(UTC)))
+            self._past.keep(Past(uuid, job.method, job.request_id, job.begun, datetime.now(UTC)))
         job.ended.set()
 
     def _cancel_all(self, mailbox: Mailbox, reason: str) -> None:

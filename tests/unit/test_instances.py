@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from agent.errors import Busy
-from agent.instances import Instances, Job
+from agent.instances import Instances, Job, Memory, Past
 
 A, B = uuid4(), uuid4()
 
@@ -246,3 +246,39 @@ async def test_a_resumed_job_was_at_work_before_its_turn(work: Work) -> None:
     instances.submit(A, job)
     assert instances.at_work(A, before) is job
     await instances.wait_until_idle()
+
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def seconds(number: float) -> datetime:
+    return BEGIN + timedelta(seconds=number)
+
+
+def past(uuid: UUID, begun: float, ended: float) -> Past:
+    return Past(uuid, f"{begun}-{ended}", None, seconds(begun), seconds(ended))
+
+
+@pytest.mark.parametrize(
+    ("uuid", "moment", "found"),
+    [(A, 1, "0-2"), (A, 2, "0-2"), (A, 3, None), (A, 5, "4-6"), (A, 7, None), (B, 1, None), (B, 5, "3-9")],
+)
+def test_of_many_ended_jobs_the_one_is_found_that_was_at_work_then(
+    uuid: UUID, moment: float, found: str | None
+) -> None:
+    memory = Memory(10)
+    for ended in (past(A, 0, 2), past(A, 4, 6), past(B, 3, 9)):
+        memory.keep(ended)
+    seen = memory.at(uuid, seconds(moment))
+    assert (seen.method if seen else None) == found
+
+
+def test_the_oldest_is_forgotten_whoevers_it_is() -> None:
+    memory = Memory(2)
+    for ended in (past(A, 0, 1), past(B, 2, 3), past(A, 4, 5)):
+        memory.keep(ended)
+    assert memory.at(A, seconds(0.5)) is None
+    assert memory.at(B, seconds(2.5)) is not None
+    memory.keep(past(A, 6, 7))
+    assert memory.at(B, seconds(2.5)) is None
+    assert memory.at(A, seconds(4.5)) is not None
