@@ -41,6 +41,8 @@ _TOLD_BY_US = {
     "aio_pika.tools": re.compile(r"^Callback <OneShotCallback: "),
     "aiormq.connection": re.compile(r"^(error when creating transport|Cancelling cause reader exited)"),
 }
+# Written by the processors themselves.
+_OUR_OWN = frozenset({"time", "level", "logger"})
 # Journal priorities as in sd-daemon(3).
 _PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
@@ -126,7 +128,7 @@ def _without_repeat(_logger: WrappedLogger, _name: str, event: EventDict) -> Eve
 
 def _redaction(redactor: Redactor) -> Processor:
     def hide(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-        return {key: redactor.pair(key, value) for key, value in event.items()}
+        return {key: value if key in _OUR_OWN else redactor.pair(key, value) for key, value in event.items()}
 
     return hide
 

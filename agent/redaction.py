@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
@@ -35,10 +36,18 @@ _PYDANTIC = re.compile(r"input_value=.*?(?=, input_type=)", re.DOTALL)
 _SCHEME = re.compile(r"^(?:basic|bearer)\s+\S+", re.IGNORECASE)
 _SHORTEST_KNOWN = 4
 _DEEPEST = 8
+_LONGEST_REMEMBERED = 64
+# What has none of these has no URL, no pair, no scheme and no message of pydantic's in it.
+_SUSPECT = re.compile(r"[\s:=]")
 
 
 def names_a_secret(name: str) -> bool:
     """Whether a value under this key is hidden whatever it is."""
+    return _is_telling(name) if len(name) <= _LONGEST_REMEMBERED else _is_telling.__wrapped__(name)
+
+
+@lru_cache(maxsize=512)
+def _is_telling(name: str) -> bool:
     return _NAME.match(spelled(name)) is not None
 
 
@@ -75,11 +84,16 @@ class Redactor:
         return self.value(value, depth)
 
     def text(self, text: str) -> str:
+        if _SUSPECT.search(text):
+            text = self._searched(text)
+        return self._known.sub(MASK, text) if self._known else text
+
+    @staticmethod
+    def _searched(text: str) -> str:
         text = _URL.sub(rf"\1{MASK}\3", text)
         text = _PYDANTIC.sub(f"input_value={MASK}", text)
         text = _SCHEME.sub(MASK, text)
-        text = _PAIR.sub(rf"\1{MASK}", text)
-        return self._known.sub(MASK, text) if self._known else text
+        return _PAIR.sub(rf"\1{MASK}", text)
 
 
 def _shown(value: object) -> str:
