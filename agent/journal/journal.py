@@ -322,7 +322,7 @@ class Journal:
     ) -> T:
         def both(db: apsw.Connection) -> T:
             done = work(db)
-            self._events.append(db, events, at)
+            event_rows.add(db, events, at)
             return done
 
         return await self._writer.write(both, then=self._signal(answers or bool(events)))

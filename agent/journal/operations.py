@@ -89,28 +89,52 @@ def _refuse_at_bound(db: apsw.Connection, outbox_limit: int) -> None:
 
 
 def _insert(db: apsw.Connection, new: NewOperation, state: str, at: datetime) -> OperationRecord:
-    operation_id = uuid4()
+    record = _queued(new, state, at)
     number = db.execute(
         "INSERT INTO operations (id, identity, fingerprint, method, saga, saga_version, instance_uuid, "
         "caller, status, accepted_at, not_after, if_generation, state) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?) RETURNING number",
         (
-            str(operation_id),
-            new.identity,
+            str(record.id),
+            record.identity,
             new.fingerprint,
-            new.method,
-            new.saga,
-            new.saga_version,
-            str(new.instance_uuid) if new.instance_uuid else None,
-            new.caller.model_dump_json(),
+            record.method,
+            record.saga,
+            record.saga_version,
+            str(record.instance_uuid) if record.instance_uuid else None,
+            record.caller.model_dump_json(),
             from_time(at),
-            from_optional_time(new.not_after),
-            new.if_generation,
+            from_optional_time(record.not_after),
+            record.if_generation,
             state,
         ),
     ).get
     _add_waiter(db, number, new.address)
-    return lookup.get(db, operation_id)
+    return record
+
+
+def _queued(new: NewOperation, state: str, at: datetime) -> OperationRecord:
+    """As it is read back."""
+    return OperationRecord(
+        id=uuid4(),
+        identity=new.identity,
+        method=new.method,
+        saga=new.saga,
+        saga_version=new.saga_version,
+        instance_uuid=new.instance_uuid,
+        caller=new.caller,
+        status=Status.QUEUED,
+        accepted_at=at,
+        begun_at=None,
+        ended_at=None,
+        not_after=new.not_after,
+        if_generation=new.if_generation,
+        state=state,
+        error=None,
+        result=None,
+        shares={},
+        steps=(),
+    )
 
 
 def _add_waiter(db: apsw.Connection, number: int, address: Address | None) -> None:
