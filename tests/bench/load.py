@@ -1,6 +1,7 @@
 """Casts in large numbers, and their ends. Cheap, as it shares the machine with what it loads.
 
-Bodies are made before the clock runs; publishing waits for nothing; of the events only the ends are heard.
+Bodies are made before the clock runs; publishing waits for nothing. A cast is done when two events of it have
+come: its end, and the change of power state that the agent saw in the hypervisor.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import aiormq
 from aiormq.abc import AbstractConnection, DeliveredMessage
 from aiormq.channel import Channel
 
+EVENTS = 2
 FLUSHED = 64
 """Messages after which it is waited until they have left."""
 
@@ -49,15 +51,14 @@ def switches(uuids: Sequence[str], number: int) -> Iterator[Cast]:
 
 
 class Load:
-    """Publishes to one host and hears of its ends."""
+    """Publishes to one host and hears what becomes of it. `told` counts events by the last word of their type."""
 
     def __init__(self, url: str, host: str) -> None:
         self._url = url
         self._host = host
-        self._ended = 0
         self._awaited = 0
         self._all = asyncio.Event()
-        self.ends: Counter[str] = Counter()
+        self.told: Counter[str] = Counter()
         self.errors: list[dict[str, Any]] = []
 
     async def __aenter__(self) -> Self:
@@ -67,8 +68,8 @@ class Load:
         self._channel = channel
         told = await self._channel.queue_declare(exclusive=True)
         assert told.queue is not None
-        for ending in ("end", "error"):
-            await self._channel.queue_bind(told.queue, "compute.events", f"compute.instance.*.{ending}.#")
+        for key in ("*.end", "*.error", "power_state"):
+            await self._channel.queue_bind(told.queue, "compute.events", f"compute.instance.{key}.#")
         await self._channel.basic_consume(told.queue, self._on_event, no_ack=True)
         return self
 
@@ -78,9 +79,10 @@ class Load:
         await self._connection.close()
 
     async def run(self, casts: Sequence[Cast], timeout: float = 600) -> float:
-        """Send them all and wait until all have ended; the seconds from the first to the last."""
+        """Send them all, each of which changes a power state, and wait until all is told; the seconds from the
+        first to the last."""
         loop = asyncio.get_running_loop()
-        self._awaited = self._ended + len(casts)
+        self._awaited = self.told.total() + EVENTS * len(casts)
         self._all.clear()
         began = loop.time()
         await self.send(casts)
@@ -103,9 +105,8 @@ class Load:
 
     async def _on_event(self, message: DeliveredMessage) -> None:
         event = json.loads(message.body)
-        self.ends[event["type"].rpartition(".")[2]] += 1
+        self.told[event["type"].rpartition(".")[2]] += 1
         if "error" in event["data"]:
             self.errors.append(event)
-        self._ended += 1
-        if self._ended >= self._awaited:
+        if self.told.total() >= self._awaited:
             self._all.set()
