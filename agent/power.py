@@ -30,6 +30,7 @@ import structlog
 from agent.bunches import Bunches
 from agent.errors import AgentError, Unavailable
 from agent.hypervisor.ports import DomainView, Kind, Observation
+from agent.hypervisor.sightings import Sightings
 from agent.journal.records import NewEvent
 from agent.spec import PowerState
 
@@ -48,6 +49,9 @@ class Ledger(Protocol):
 
 class Guests(Protocol):
     """What of `ports.Domains` is used here."""
+
+    @property
+    def sightings(self) -> Sightings: ...
 
     async def get(self, uuid: UUID) -> DomainView: ...
 
@@ -70,26 +74,12 @@ class PowerStates:
         self._cause = cause
         self._guests = guests
         self._states: dict[UUID, PowerState] = {}
-        self._views: dict[UUID, DomainView] = {}
         self.reachable = False
         self.since: datetime | None = None
         """Since when it is reachable, or isn't; None until the first observation."""
-        self.listed = False
-        """Whether the hypervisor has ever told all there is."""
 
     def last_known(self, uuid: UUID) -> PowerState | None:
         return self._states.get(uuid)
-
-    def last_view(self, uuid: UUID) -> DomainView | None:
-        """The domain as last seen; its power state may be older than `last_known`."""
-        return self._views.get(uuid)
-
-    def remember(self, view: DomainView) -> None:
-        """What a read has just seen, so that there is something to show when the next one can't."""
-        self._views[view.uuid] = view
-
-    def last_views(self) -> tuple[DomainView, ...]:
-        return tuple(self._views.values())
 
     async def load(self) -> None:
         """Begin with what an earlier run had recorded."""
@@ -115,11 +105,12 @@ class PowerStates:
                 log.warning("hypervisor.lost")
             case Kind.LISTING:
                 self._reached(True, seen.at)
-                self.listed = True
                 await self._resync(seen)
             case Kind.GONE if seen.uuid is not None:
+                self._guests.sightings.missed(seen.uuid, seen.at)
                 await self._forget(seen.uuid)
             case Kind.POWER if seen.uuid is not None:
+                self._guests.sightings.heard(seen.uuid, seen.state, seen.reason, seen.at)
                 await self._changed(seen.uuid, seen.state, seen.reason, seen)
                 await self._meet(seen.uuid)
 
@@ -128,10 +119,11 @@ class PowerStates:
             self.reachable, self.since = reachable, at
 
     async def _resync(self, listing: Observation) -> None:
-        self._views = {view.uuid: view for view in listing.domains}
+        self._guests.sightings.listed(listing.domains, listing.at)
         changed = (self._changed(v.uuid, v.power_state, v.reason, listing) for v in listing.domains)
         await _side_by_side(changed)
-        await _side_by_side(self._forget(uuid) for uuid in self._states.keys() - self._views.keys())
+        there = {view.uuid for view in listing.domains}
+        await _side_by_side(self._forget(uuid) for uuid in self._states.keys() - there)
 
     async def _changed(self, uuid: UUID, new: PowerState, reason: str, seen: Observation) -> None:
         old = self._states.get(uuid, PowerState.NOSTATE)
@@ -152,9 +144,9 @@ class PowerStates:
             "observed": "resync" if seen.kind is Kind.LISTING else "live",
         }
         event = NewEvent(type="compute.instance.power_state", subject=uuid, data=data)
-        view = self._views.get(uuid)
+        sighting = self._guests.sightings.of(uuid)
         told = await self._ledger.record_power(
-            uuid, new.value, [event], bump=spontaneous, at_least=view.generation if view else 0
+            uuid, new.value, [event], bump=spontaneous, at_least=sighting.view.generation if sighting else 0
         )
         self._states[uuid] = new
         if spontaneous and told is not None:
@@ -163,9 +155,9 @@ class PowerStates:
 
     async def _meet(self, uuid: UUID) -> None:
         """Look at a new guest once, so that there is something to show when it can't be asked."""
-        if uuid not in self._views:
+        if self._guests.sightings.of(uuid) is None:
             with suppress(AgentError):
-                self.remember(await self._guests.get(uuid))
+                await self._guests.get(uuid)
 
     async def _write_stamp(self, uuid: UUID, generation: int) -> None:
         """Best effort: the journal has it, the domain's copy is for the loss of the journal."""
@@ -175,7 +167,6 @@ class PowerStates:
             log.warning("generation.not_stamped", instance=str(uuid), error=error.message)
 
     async def _forget(self, uuid: UUID) -> None:
-        self._views.pop(uuid, None)
         if uuid in self._states:
             await self._ledger.record_power(uuid, None, [], bump=False)
             self._states.pop(uuid, None)

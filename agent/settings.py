@@ -116,7 +116,7 @@ class Hypervisor(Group):
     detach_timeout_s: float = Field(default=60, gt=0)
     """Seconds a guest has to let go of a device before the detach is said to have failed."""
     lane_size: int = Field(default=4, ge=1, le=32)
-    """Threads, each with its own connection, in each lane: queries, short work, starts, long work."""
+    """Threads, each with its own connection, in each lane: queries, what a guest must answer, short work, long."""
 
 
 class Storage(Group):

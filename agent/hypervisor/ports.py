@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from pydantic import Field
@@ -29,6 +29,9 @@ from agent.spec import (
     PowerState,
     VolumeConnection,
 )
+
+if TYPE_CHECKING:
+    from agent.hypervisor.sightings import Sightings
 
 Progress = Callable[[str, float], None]
 """Told what is being done and how far it is, 0.0 to 1.0. Called on the loop; cheap."""
@@ -86,6 +89,11 @@ class DomainView(Frozen):
 
 class Domains(Protocol):
     """The guests of this host that are ours. A domain without our metadata is never found."""
+
+    @property
+    def sightings(self) -> Sightings:
+        """What `list` and `get` have returned, whoever asked."""
+        ...
 
     def render(self, guest: Guest) -> str:
         """The XML `define` would use, secrets masked. Pure."""

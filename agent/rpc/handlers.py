@@ -14,8 +14,8 @@ from uuid import UUID
 
 import structlog
 
-from agent.errors import AgentError, Conflict, InvalidRequest, TimedOut, Unavailable
-from agent.hypervisor.ports import DomainView, Hypervisor
+from agent.errors import AgentError, Conflict, InvalidRequest
+from agent.hypervisor.ports import Hypervisor
 from agent.instances import Instances
 from agent.journal import Journal
 from agent.journal.records import Accepted, Answer, Different, NewEvent, NewOperation, Repeated, Status
@@ -27,14 +27,12 @@ from agent.operations.runner import Operations
 from agent.power import PowerStates
 from agent.rpc import convert, plan, views
 from agent.rpc.desk import Call, Request
+from agent.rpc.looks import Looks, Question, Seen
 from agent.rpc.schema import params, results
 from agent.rpc.schema.base import Params
 from agent.spec import PowerState
 
 log = structlog.get_logger(__name__)
-
-CANT_BE_ASKED = (Unavailable, TimedOut)
-"""What a hypervisor that is away, or hangs, makes of a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,8 @@ class Handlers:
 
     def __init__(self, inside: Inside) -> None:
         self._in = inside
+        self._looks = Looks(inside.hypervisor.domains, lambda: inside.power.reachable)
+        self._host = Question(lambda: describe_host(inside))
         self._reads: dict[str, Callable[[Any], Awaitable[results.Result]]] = {
             "ping": self._ping,
             "get_instance": self._get_instance,
@@ -142,26 +142,14 @@ class Handlers:
         return results.Pong(host=self._in.host, agent_version=self._in.version, observed_at=datetime.now(UTC))
 
     async def _get_instance(self, asked: params.GetInstance) -> results.GotInstance:
-        uuid = asked.instance_uuid
-        generation = await self._in.journal.generation(uuid)
-        try:
-            shown = self._show(await self._in.hypervisor.domains.get(uuid), generation)
-        except CANT_BE_ASKED:
-            stale = self._in.power.last_view(uuid)
-            if stale is None:
-                raise
-            shown = self._show(stale, generation, stale=True)
-        return results.GotInstance(observed_at=datetime.now(UTC), instance=shown)
+        generation = await self._in.journal.generation(asked.instance_uuid)
+        seen = await self._looks.at_one(asked.instance_uuid)
+        return results.GotInstance(observed_at=seen.at, instance=self._show(seen, generation))
 
     async def _list_instances(self, asked: params.ListInstances) -> results.InstanceList:
         known = await self._in.journal.generations()
-        try:
-            listed, stale = await self._in.hypervisor.domains.list(), False
-        except CANT_BE_ASKED:
-            if not self._in.power.listed:
-                raise
-            listed, stale = self._in.power.last_views(), True
-        shown = [self._show(view, known.get(view.uuid, 0), stale=stale) for view in listed]
+        seen = await self._looks.at_all()
+        shown = [self._show(each, known.get(each.view.uuid, 0)) for each in seen]
         chosen = tuple(
             item
             for item in shown
@@ -169,19 +157,18 @@ class Handlers:
             and asked.name in (None, item.name)
             and asked.project_id in (None, item.owner.get("project_id"))
         )
-        return results.InstanceList(observed_at=datetime.now(UTC), instances=chosen)
+        oldest = min((each.at for each in seen), default=datetime.now(UTC))
+        return results.InstanceList(observed_at=oldest, instances=chosen)
 
-    def _show(self, view: DomainView, generation: int, *, stale: bool = False) -> results.InstanceView:
-        state, last = view.power_state, None
-        if stale:
-            state, last = PowerState.UNKNOWN, self._in.power.last_known(view.uuid)
-        else:
-            self._in.power.remember(view)
-        under_way = tuple(job.operation_id for job in self._in.instances.under_way(view.uuid))
-        return views.instance(view, state=state, last_known=last, under_way=under_way, generation=generation)
+    def _show(self, seen: Seen, generation: int) -> results.InstanceView:
+        state, last = seen.view.power_state, None
+        if not seen.certain:
+            state, last = PowerState.UNKNOWN, state
+        under_way = tuple(job.operation_id for job in self._in.instances.under_way(seen.view.uuid))
+        return views.instance(seen.view, state=state, last_known=last, under_way=under_way, generation=generation)
 
     async def _get_host(self, _: params.GetHost) -> results.HostInfo:
-        return await describe_host(self._in)
+        return await self._host.best()
 
     async def _get_diagnostics(self, asked: params.GetDiagnostics) -> results.Diagnostics:
         counters = await self._in.hypervisor.domains.diagnostics(asked.instance_uuid)

@@ -13,6 +13,7 @@ import pytest
 
 from agent.errors import NotFound, Unavailable
 from agent.hypervisor.ports import DomainView, Kind, Observation
+from agent.hypervisor.sightings import Sightings
 from agent.journal import Journal
 from agent.journal.sealing import KeyFile
 from agent.power import Cause, PowerStates
@@ -34,6 +35,7 @@ class Guests:
 
     def __init__(self) -> None:
         self.stamped: dict[UUID, int] = {}
+        self.sightings = Sightings()
 
     async def get(self, uuid: UUID) -> DomainView:
         raise NotFound(str(uuid))
@@ -137,7 +139,7 @@ async def test_while_the_hypervisor_is_lost_the_last_state_stays_readable(journa
     await follow(states, listing(view(uuid, PowerState.RUNNING)), Observation(Kind.LOST, NOW))
     assert not states.reachable
     assert states.last_known(uuid) is PowerState.RUNNING
-    assert states.last_view(uuid) is not None
+    assert GUESTS.sightings.of(uuid) is not None
 
 
 class FullDisk:

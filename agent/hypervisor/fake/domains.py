@@ -23,6 +23,7 @@ from agent.hypervisor.fake.watch import Watch
 from agent.hypervisor.fake.world import World, bridge_of, tap_name
 from agent.hypervisor.owners import somebody_elses
 from agent.hypervisor.ports import DiskView, DomainView, Guest, InterfaceView
+from agent.hypervisor.sightings import Sightings
 from agent.spec import AnyInterface, PluggedDisk, PowerState, VolumeConnection, VolumeDisk
 
 FIRST_VNC_PORT = 5900
@@ -37,6 +38,7 @@ class FakeDomains:
 
     def __init__(self, world: World, gate: Gate, watch: Watch, instances: Path, detach_timeout: float) -> None:
         self.gate = gate
+        self.sightings = Sightings()
         self._instances = instances
         self._world = world
         self._watch = watch
@@ -48,12 +50,18 @@ class FakeDomains:
 
         return render(guest, self._world.owner, self._instances)
 
-    @gated
     async def list(self) -> tuple[DomainView, ...]:
-        return tuple(views.domain_view(d) for d in self._world.all().values() if self._world.is_ours(d))
+        return await self.sightings.look_at_all(self._list())
 
     @gated
+    async def _list(self) -> tuple[DomainView, ...]:
+        return tuple(views.domain_view(d) for d in self._world.all().values() if self._world.is_ours(d))
+
     async def get(self, uuid: UUID) -> DomainView:
+        return await self.sightings.look_at(uuid, self._get(uuid))
+
+    @gated
+    async def _get(self, uuid: UUID) -> DomainView:
         return views.domain_view(self._ours(uuid))
 
     @gated

@@ -290,9 +290,11 @@ def gated(
 ) -> Callable[Concatenate[G, P], Coroutine[Any, Any, R]]:
     """Lets a method of a port pass the gate, as `<port>.<method>`."""
 
+    name = method.__name__.removeprefix("_")
+
     @functools.wraps(method)
     async def through(self: G, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        call = f"{self.port}.{method.__name__}"
+        call = f"{self.port}.{name}"
         work = functools.partial(method, self, *args, **kwargs)
         return await self.gate.run(call, _instance(args), work)
 

@@ -45,17 +45,19 @@ MINIMUM = (8, 0, 0)
 class Lane(enum.StrEnum):
     """Calls that may wait for each other, because they take about as long."""
 
-    QUERY = "query"  # reads: milliseconds
+    QUERY = "query"  # reads: milliseconds, libvirtd answers them without asking a guest's QEMU
+    GUEST = "guest"  # reads that a guest's QEMU or its files must answer: a sick one may let them hang
     SHORT = "short"  # changes: below a second
     START = "start"  # starting guests; more than four at once gain nothing, so its size is the limit
     LONG = "long"  # saving memory to disk
     WATCH = "watch"  # the one connection that events come in on
 
 
-WORKERS: Mapping[Lane, int] = {Lane.QUERY: 4, Lane.SHORT: 4, Lane.START: 4, Lane.LONG: 4, Lane.WATCH: 1}
+WORKERS: Mapping[Lane, int] = {**dict.fromkeys(Lane, 4), Lane.WATCH: 1}
 
 TIMEOUTS: Mapping[Lane, float] = {
     Lane.QUERY: 10,
+    Lane.GUEST: 10,
     Lane.SHORT: 60,
     Lane.START: 300,
     Lane.LONG: 1800,

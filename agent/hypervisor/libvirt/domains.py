@@ -27,6 +27,7 @@ from agent.hypervisor.libvirt.plug import Answer, Device, Unplug, attach_disk, a
 from agent.hypervisor.libvirt.views import Here
 from agent.hypervisor.libvirt.waits import Waits
 from agent.hypervisor.ports import DiskView, DomainView, Guest, InterfaceView
+from agent.hypervisor.sightings import Sightings
 from agent.spec import AnyInterface, PluggedDisk, PowerState, VolumeConnection
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ class LibvirtDomains:
         self, libvirt: Libvirt, host: str, news: News, facts_for: FactsFor, detach_timeout: float
     ) -> None:
         self.made: set[UUID] = set()  # for `watch`
+        self.sightings = Sightings()
         self._libvirt = libvirt
         self._host = host
         self._facts_for = facts_for
@@ -56,10 +58,11 @@ class LibvirtDomains:
         return domain_xml.build(guest, self._facts_for(guest.spec.uuid))
 
     async def list(self) -> tuple[DomainView, ...]:
-        return await self._libvirt.call(Lane.QUERY, self._asked(views.all_of_ours), what="listing the instances")
+        listing = self._libvirt.call(Lane.QUERY, self._asked(views.all_of_ours), what="listing the instances")
+        return await self.sightings.look_at_all(listing)
 
     async def get(self, uuid: UUID) -> DomainView:
-        return await self._do(Lane.QUERY, "reading", uuid, views.get)
+        return await self.sightings.look_at(uuid, self._do(Lane.QUERY, "reading", uuid, views.get))
 
     async def power(self, uuid: UUID) -> Power:
         """Its power state alone, for `watch` and for waits. Raises NotFound."""
@@ -152,16 +155,16 @@ class LibvirtDomains:
         return None
 
     async def diagnostics(self, uuid: UUID) -> dict[str, Any]:
-        return await self._do(Lane.QUERY, "reading the counters of", uuid, diagnostics.counters)
+        return await self._do(Lane.GUEST, "reading the counters of", uuid, diagnostics.counters)
 
     async def console_output(self, uuid: UUID, tail_bytes: int) -> bytes:
         read = partial(console.output, tail_bytes=tail_bytes)
-        return await self._do(Lane.QUERY, "reading the console of", uuid, read)
+        return await self._do(Lane.GUEST, "reading the console of", uuid, read)
 
     async def _do(self, lane: Lane, doing: str, uuid: UUID, fn: Callable[..., T]) -> T:
-        """`fn(here, uuid=uuid)` in `lane`; in all but QUERY it is a change."""
+        """`fn(here, uuid=uuid)` in `lane`; in all but QUERY and GUEST it is a change."""
         work = partial(fn, uuid=uuid)
-        if lane is Lane.QUERY:
+        if lane in (Lane.QUERY, Lane.GUEST):
             return await self._libvirt.call(lane, self._asked(work), what=f"{doing} instance {uuid}")
         return await self._change(lane, doing, uuid, work)
 

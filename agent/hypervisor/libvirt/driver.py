@@ -157,13 +157,14 @@ def access(settings: Settings) -> Access:
 def workers(settings: Settings) -> dict[Lane, int]:
     """The number of simultaneous starts isn't a setting: more than four gain nothing."""
     size = settings.hypervisor.lane_size
-    return {**WORKERS, Lane.QUERY: size, Lane.SHORT: size, Lane.LONG: size}
+    return {**WORKERS, **dict.fromkeys((Lane.QUERY, Lane.GUEST, Lane.SHORT, Lane.LONG), size)}
 
 
 def timeouts(settings: Settings) -> dict[Lane, float]:
     hypervisor = settings.hypervisor
     return {
         Lane.QUERY: hypervisor.query_timeout_s,
+        Lane.GUEST: hypervisor.query_timeout_s,
         Lane.WATCH: hypervisor.query_timeout_s,
         Lane.SHORT: hypervisor.short_timeout_s,
         Lane.START: hypervisor.long_timeout_s,

@@ -57,7 +57,7 @@ class InstanceView(Result):
     uuid: UUID
     name: str
     power_state: str
-    """`unknown` when libvirt can't be asked."""
+    """`unknown` when libvirt can't be asked, or owes an answer for a second."""
     power_state_code: int
     """nova's number; -1 for unknown."""
     last_known: str | None = None
@@ -85,16 +85,19 @@ class InstanceView(Result):
 
 class GotInstance(Result):
     observed_at: AwareDatetime
+    """When it was seen so: earlier than asked, when libvirt doesn't answer at once."""
     instance: InstanceView
 
 
 class InstanceList(Result):
     observed_at: AwareDatetime
+    """When the one seen least recently was seen so: earlier than asked, when libvirt doesn't answer at once."""
     instances: tuple[InstanceView, ...]
 
 
 class HostInfo(Result):
     observed_at: AwareDatetime
+    """When it was so: earlier than asked, when libvirt can't be asked or doesn't answer at once."""
     host: str
     agent_version: str
     stream: UUID

@@ -1,0 +1,141 @@
+"""A guest's QEMU, and libvirtd itself, stopped by SIGSTOP: nobody else waits, what is old is marked, all heals.
+
+Each is stopped for longer than libvirt's deadlines of a query and of a dead connection: a read that waits for one
+of them fails the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.daemon import Daemon
+from tests.e2e.plain import PlainClient
+from tests.e2e.story import small, until, uuid_of
+from tests.rig import Rig
+
+pytestmark = pytest.mark.timeout(240)
+
+FROZEN_S = 30.0
+WAITED_S = 2.0
+"""No read may wait for so long; libvirt's deadline is five times that."""
+HEALED_S = 60.0
+
+
+@asynccontextmanager
+async def guests(client: PlainClient, number: int) -> AsyncIterator[list[dict[str, str]]]:
+    asked = [small() for _ in range(number)]
+    try:
+        for args in asked:
+            assert (await client.call("spawn", args))["power_state"] == "running"
+        yield [{"instance_uuid": uuid_of(args)} for args in asked]
+    finally:
+        for args in asked:
+            await client.ask("destroy", {"instance_uuid": uuid_of(args)})
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def qemu(uuid: str) -> int:
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"\0-uuid\0{uuid}\0" in (process / "cmdline").read_text():
+                return int(process.name)
+        except OSError:  # it ended meanwhile
+            continue
+    raise LookupError(uuid)
+
+
+async def timely(read: Awaitable[dict[str, Any]]) -> dict[str, Any]:
+    began = time.monotonic()
+    answer = await read
+    assert time.monotonic() - began < WAITED_S
+    return answer
+
+
+async def states(client: PlainClient) -> dict[str, tuple[str, str | None]]:
+    listed = await timely(client.call("list_instances"))
+    return {one["uuid"]: (one["power_state"], one.get("last_known")) for one in listed["instances"]}
+
+
+async def test_a_guest_whose_qemu_is_stopped_stops_nobody_else(agent: Daemon, client: PlainClient) -> None:
+    async with guests(client, 2) as (sick, well):
+        with stopped(qemu(sick["instance_uuid"])):
+            hanging = asyncio.create_task(client.ask("pause", sick))
+            ends, rounds = time.monotonic() + FROZEN_S, 0
+            while time.monotonic() < ends:
+                await timely(client.call("ping"))
+                seen = await states(client)
+                assert seen[sick["instance_uuid"]] == seen[well["instance_uuid"]] == ("running", None)
+                await timely(client.call("get_instance", sick))
+                await client.call("pause", well)
+                await client.call("unpause", well)
+                rounds += 1
+            async with guests(client, 1):
+                assert not hanging.done()
+            assert rounds > 10
+        answer = await hanging
+        assert answer["result"]["power_state"] == "paused", answer
+        await client.call("unpause", sick)
+        assert (await states(client))[sick["instance_uuid"]] == ("running", None)
+
+
+async def test_a_libvirtd_that_is_stopped_keeps_no_read_waiting_and_what_it_shows_is_marked(
+    agent: Daemon, client: PlainClient, rig: Rig
+) -> None:
+    async with guests(client, 2) as (one, other):
+        uuid = one["instance_uuid"]
+        there = (await client.call("get_host"))["instances"]
+        libvirtd = rig.libvirtd.pid
+        assert libvirtd is not None
+        with stopped(libvirtd):
+            stopped_at = datetime.now(UTC)
+            caught = asyncio.create_task(client.ask("pause", other))
+            ends = time.monotonic() + FROZEN_S
+            marked = 0
+            while time.monotonic() < ends:
+                await timely(client.call("ping"))
+                assert (await timely(client.call("get_host")))["instances"] == there
+                await timely(client.call("list_operations"))
+                got = await timely(client.call("get_instance", one))
+                listed = await timely(client.call("list_instances"))
+                shown = {each["uuid"]: each for each in listed["instances"]}
+                for each, at in ((got["instance"], got["observed_at"]), (shown[uuid], listed["observed_at"])):
+                    if each["power_state"] == "unknown":
+                        marked += 1
+                        assert each["last_known"] == "running"
+                    else:
+                        assert each["power_state"] == "running"
+                    assert datetime.fromisoformat(at) <= stopped_at
+                if time.monotonic() > ends - FROZEN_S / 2:
+                    assert got["instance"]["power_state"] == shown[uuid]["power_state"] == "unknown"
+            assert marked > 10
+
+        # What was caught has ended in a way that says what to do: its outcome isn't known, or it was done.
+        answer = await caught
+        assert "result" in answer or answer["error"]["code"] in ("timed_out", "unavailable"), answer
+
+        async def healed() -> bool:
+            answered = await client.ask("unpause", other)
+            return "result" in answered and set((await states(client)).values()) == {("running", None)}
+
+        await until(healed, HEALED_S, "all running, and seen to")
+        for each in (one, other):
+            await client.call("pause", each)
+            await client.call("unpause", each)
