@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 import aio_pika
@@ -43,6 +43,14 @@ WEIGHTS = {
     "suspend": 1,
     "resume": 2,
 }
+
+
+class Hands(Protocol):
+    """What the load has to know of its host. `lets_go`: whether a running guest gives its devices back."""
+
+    lets_go: bool
+
+    def args(self, method: str, uuid: str, rng: random.Random) -> dict[str, Any]: ...
 
 
 @dataclass
@@ -163,7 +171,7 @@ class Aim:
 class Load:
     """`make` the requests of a round, then `run` them, from all clients."""
 
-    def __init__(self, clients: list[Client], teller: Teller, hands: Any) -> None:
+    def __init__(self, clients: list[Client], teller: Teller, hands: Hands) -> None:
         self._clients = clients
         self._teller = teller
         self._hands = hands
@@ -201,7 +209,7 @@ class Load:
         await client.send(asked)
 
     def _aimed(self, aim: Aim, seed: float) -> list[Asked]:
-        methods = chain(aim.place.method)
+        methods = chain(aim.place.method, self._hands.lets_go)
         # The same choices for each, so that what is detached is what was attached.
         made = [self._one(method, aim.instance, random.Random(seed)) for method in methods]
         for number, request in enumerate(made):

@@ -90,6 +90,9 @@ def libvirt_places() -> list[Place]:
     ]
 
 
-def chain(method: str) -> tuple[str, ...]:
-    """What to ask of a new instance so that the method runs on it."""
-    return (*FIRST.get(method, ("spawn",)), method)
+def chain(method: str, lets_go: bool = True) -> tuple[str, ...]:
+    """What to ask of a new instance so that the method runs on it. `lets_go`: whether a running guest gives its
+    devices back; else it is switched off for that."""
+    first = FIRST.get(method, ("spawn",))
+    off = ("stop",) if method.startswith("detach") and not lets_go else ()
+    return (*first, *off, method)

@@ -51,3 +51,8 @@ def test_the_requests_before_a_method_end_with_it_and_begin_with_a_spawn() -> No
     for method in TABLE:
         assert chain(method)[0] == "spawn"
         assert chain(method)[-1] == method
+
+
+def test_a_guest_that_lets_nothing_go_is_off_before_a_detach() -> None:
+    assert chain("detach_volume", lets_go=False) == ("spawn", "attach_volume", "stop", "detach_volume")
+    assert "stop" not in chain("attach_volume", lets_go=False)

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 from agent.errors import NoCapacity
 from agent.hypervisor.fake.faults import Fault
@@ -106,7 +107,13 @@ async def kill_qemu_at_a_step(side: Side, rng: random.Random) -> None:
 async def _struck(side: Side, aim: Aim, rng: random.Random, strike: Callable[[], None]) -> bool:
     """Whether it came to that."""
     later = rng.choice((0.0, 0.0, rng.random() * LATER_S))
-    place = await asyncio.to_thread(_watch, side, aim, later, strike)
+
+    def strikes() -> None:
+        time.sleep(later)
+        strike()
+
+    # In a thread, to be quick.
+    place = await asyncio.to_thread(struck_at, side.journal, aim, strikes, lambda: side.is_over(aim))
     if place is None:
         side.teller.tell(f"  nobody came by {aim.place} on {aim.instance}")
         return False
@@ -116,13 +123,13 @@ async def _struck(side: Side, aim: Aim, rng: random.Random, strike: Callable[[],
     return True
 
 
-def _watch(side: Side, aim: Aim, later: float, strike: Callable[[], None]) -> Place | None:
-    """Strikes when the step's mark, or a later one, is there: where it was then. In a thread, to be quick."""
+def struck_at(journal: Path, aim: Aim, strike: Callable[[], None], is_over: Callable[[], bool]) -> Place | None:
+    """Strikes when the step's mark, or its next one, is in the journal. Where the operation was then; None when it
+    didn't come there."""
     end = time.monotonic() + WITHIN_S
-    with closing(sqlite3.connect(f"file:{side.journal}?mode=ro", uri=True, timeout=5)) as db:
-        while time.monotonic() < end and not side.is_over(aim):
+    with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True, timeout=5)) as db:
+        while time.monotonic() < end and not is_over():
             if _marks(db, aim).get(aim.place.where) in ("done", aim.place.when):
-                time.sleep(later)
                 strike()
                 marks = _marks(db, aim)
                 step = list(marks)[-1]
