@@ -2,12 +2,14 @@
 
 `Journal` gives it callables; they run on this thread one after another, so SQLite never sees two users.
 
-    jobs -> queue -> take all that is there -> BEGIN, each write in a savepoint, COMMIT, all told together
-                                            -> reads, for a moment; the rest after the next writes
+    jobs -> queue -> gather -> BEGIN, the writes, COMMIT, all told together
+                            |       \\- one is refused: ROLLBACK, and again with a savepoint for each
+                            -> reads, for a moment; the rest after the next writes
 
 Group commit: while one batch is made durable the next one gathers, so under load many writes share one
-fsync, and a lone one waits for nobody. A savepoint each keeps one write's failure from the others. Reads
-run between the batches: what they see is durable, and whoever reads a lot at once keeps no change waiting.
+fsync. When fewer have come than shared the last one, more are waited for, no longer than that commit took; a
+lone write waits for nobody. Reads run between the batches: what they see is durable, and whoever reads a lot
+at once keeps no change waiting.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ T = TypeVar("T")
 # More wouldn't share the fsync much better, and the first would wait for the last.
 BATCH = 256
 READING_S = 0.005
+GATHERING_S = 0.01
+"""Seconds that a batch gathers at most, however slow the disk is."""
 
 FULL = "the journal's disk is full: free some space"
 UNWRITABLE = "the journal can't be written"
@@ -65,6 +69,21 @@ class _Job:
     done: asyncio.Future[Any]
     writes: bool
     then: Callable[[], None] | None = None
+
+
+_Do = Callable[[apsw.Connection, _Job], "_Outcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last batch of writes: how many there were, how many seconds they took."""
+
+    writes: int = 0
+    seconds: float = 0.0
+
+    def gathering(self, there: int) -> float:
+        """Seconds to wait for more jobs than those that are there."""
+        return 0.0 if there >= self.writes else min(self.seconds, GATHERING_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +162,21 @@ class Writer:
             db.close()
 
     def _serve(self, db: apsw.Connection) -> None:
-        goes_on, reads = True, deque[_Job]()
+        goes_on, reads, last = True, deque[_Job](), Last()
         while goes_on or reads:
             jobs: list[_Job] = []
             if goes_on:
-                jobs, goes_on = self._take(wait=not reads)
+                jobs, goes_on = self._take(last, wait=not reads)
             reads.extend(job for job in jobs if not job.writes)
+            began = time.monotonic()
             written = _commit(db, [job for job in jobs if job.writes])
+            if written:
+                last = Last(len(written), time.monotonic() - began)
             self._note(written)
             self._tell(written)
             self._tell(_read_some(db, reads))
 
-    def _take(self, *, wait: bool) -> tuple[list[_Job], bool]:
+    def _take(self, last: Last, *, wait: bool) -> tuple[list[_Job], bool]:
         """The jobs that are there, at least one with `wait`; False when the end of all jobs is among them."""
         jobs: list[_Job] = []
         while len(jobs) < BATCH:
@@ -165,6 +187,8 @@ class Writer:
             if job is None:
                 return jobs, False
             jobs.append(job)
+            if len(jobs) == 1 and job.writes and (left := last.gathering(1 + self._queue.qsize())):
+                time.sleep(left)
         return jobs, True
 
     def _note(self, written: list[_Outcome]) -> None:
@@ -198,21 +222,34 @@ def _read(db: apsw.Connection, job: _Job) -> _Outcome:
         return _Outcome(job, error=_told(failure))
 
 
-def _commit(db: apsw.Connection, jobs: list[_Job], *, first: bool = True) -> list[_Outcome]:
+def _commit(db: apsw.Connection, jobs: list[_Job]) -> list[_Outcome]:
     if not jobs:
         return []
     try:
-        db.execute("BEGIN IMMEDIATE")
-        outcomes = [_attempt(db, job) for job in jobs]
-        db.execute("COMMIT")
+        return _transaction(db, jobs, _done)
+    except (_Refused, apsw.Error):
+        _roll_back(db)
+    return _commit_apart(db, jobs)
+
+
+def _commit_apart(db: apsw.Connection, jobs: list[_Job], *, first: bool = True) -> list[_Outcome]:
+    """A failure is told to its own."""
+    try:
+        return _transaction(db, jobs, _attempt)
     except apsw.Error as failure:
         _roll_back(db)
         if len(jobs) > 1:
             # One of them may be too big for the room that is left: the others needn't fail with it.
-            return [outcome for job in jobs for outcome in _commit(db, [job])]
+            return [outcome for job in jobs for outcome in _commit_apart(db, [job])]
         if first and isinstance(failure, apsw.FullError) and _room_made(db):
-            return _commit(db, jobs, first=False)
+            return _commit_apart(db, jobs, first=False)
         return [_Outcome(jobs[0], error=_told(failure))]
+
+
+def _transaction(db: apsw.Connection, jobs: list[_Job], do: _Do) -> list[_Outcome]:
+    db.execute("BEGIN IMMEDIATE")
+    outcomes = [do(db, job) for job in jobs]
+    db.execute("COMMIT")
     return outcomes
 
 
@@ -225,7 +262,22 @@ def _room_made(db: apsw.Connection) -> bool:
     return not busy
 
 
+class _Refused(Exception):
+    """A write failed by itself, not by the disk."""
+
+
+def _done(db: apsw.Connection, job: _Job) -> _Outcome:
+    """Nearly all are: no savepoint is spent on them."""
+    try:
+        return _Outcome(job, job.work(db))
+    except tuple(STORAGE):
+        raise
+    except Exception as failure:
+        raise _Refused from failure
+
+
 def _attempt(db: apsw.Connection, job: _Job) -> _Outcome:
+    """In a savepoint, as it may be refused."""
     db.execute("SAVEPOINT job")
     try:
         value = job.work(db)

@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from agent.errors import Unavailable
-from agent.journal.writer import BATCH, READING_S, Writer
+from agent.journal.writer import BATCH, GATHERING_S, READING_S, Last, Writer
 
 Add = Callable[[apsw.Connection], None]
 
@@ -251,3 +251,32 @@ def test_a_loop_that_is_gone_loses_no_write(disk: Disk) -> None:
     other = apsw.Connection(str(disk.path))
     assert numbers(other) == [5]
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("last", "there", "seconds"),
+    [
+        (Last(), 1, 0.0),
+        (Last(writes=1, seconds=0.004), 1, 0.0),
+        (Last(writes=10, seconds=0.004), 10, 0.0),
+        (Last(writes=10, seconds=0.004), 12, 0.0),
+        (Last(writes=10, seconds=0.004), 9, 0.004),
+        (Last(writes=10, seconds=5.0), 9, GATHERING_S),
+    ],
+)
+def test_a_batch_waits_for_as_many_as_the_last_and_no_longer_than_that_took(
+    last: Last, there: int, seconds: float
+) -> None:
+    assert last.gathering(there) == seconds
+
+
+async def test_writes_that_come_one_by_one_under_load_share_commits(writer: Writer, disk: Disk) -> None:
+    numbers_left = iter(range(400))
+
+    async def busy() -> None:
+        for n in numbers_left:
+            await writer.write(add(n))
+
+    await asyncio.gather(*(busy() for _ in range(40)))
+    assert await writer.read(numbers) == list(range(400))
+    assert disk.commits < 200
