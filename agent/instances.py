@@ -162,6 +162,11 @@ class Instances:
         await job.ended.wait()
         return True
 
+    async def ended(self, operation_id: UUID) -> None:
+        """Wait for a job's end; returns at once when it isn't here."""
+        if (found := self._jobs.get(operation_id)) is not None:
+            await found[1].ended.wait()
+
     async def wait_until_idle(self) -> None:
         await self._idle.wait()
 

@@ -77,6 +77,8 @@ class PowerStates:
         self.reachable = False
         self.since: datetime | None = None
         """Since when it is reachable, or isn't; None until the first observation."""
+        self.resynced = asyncio.Event()
+        """Set once what the first listing told of the time before is recorded."""
 
     def last_known(self, uuid: UUID) -> PowerState | None:
         return self._states.get(uuid)
@@ -106,6 +108,7 @@ class PowerStates:
             case Kind.LISTING:
                 self._reached(True, seen.at)
                 await self._resync(seen)
+                self.resynced.set()
             case Kind.GONE if seen.uuid is not None:
                 self._guests.sightings.missed(seen.uuid, seen.at)
                 await self._forget(seen.uuid)

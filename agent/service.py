@@ -33,6 +33,7 @@ from agent.journal.refusal import StartRefused
 from agent.journal.sealing import KeyFile
 from agent.names import Names
 from agent.notify import notify, watchdog_interval
+from agent.operations import after_boot
 from agent.operations.control import CONTROL
 from agent.operations.runner import Operations
 from agent.operations.turn import Limits
@@ -82,6 +83,7 @@ class Service:
         self._settings = settings
         self._stopping = asyncio.Event()
         self._recovered = asyncio.Event()
+        self._boot_id = after_boot.read_boot_id()
         self._course = Course()
 
     def stop(self) -> None:
@@ -191,6 +193,7 @@ class Service:
             ("prune", self._prune),
             ("watchdog", self._feed_watchdog),
             ("health", self.web.run),
+            ("after boot", self._start_after_boot),
         ]
 
     async def _serve(self) -> None:
@@ -198,6 +201,7 @@ class Service:
         await self._tell_host("started")
         recovered = await self.operations.recover()
         self._course.recovered = recovered
+        await self._note_boot()
         self._recovered.set()
         if recovered:
             log.info("agent.recovering", operations=recovered)
@@ -295,6 +299,19 @@ class Service:
         # What changed while the agent was away may be the work of what is resumed.
         await self._recovered.wait()
         await self.power.follow(self.hypervisor.observations())
+
+    async def _note_boot(self) -> None:
+        """Before anything is recorded of how the guests are now."""
+        resume = self._settings.operations.resume_guests_after_boot
+        try:
+            await after_boot.note_boot(self.journal, self._boot_id, resume=resume)
+        except Unavailable as error:
+            # A full disk: no guest is started without its operation being in the journal.
+            log.warning("boot.unnoted", error=error.message)
+
+    async def _start_after_boot(self) -> None:
+        await self.power.resynced.wait()
+        await after_boot.AfterBoot(self.journal, self.operations, self.instances, self._boot_id).run()
 
     async def _report(self) -> None:
         while True:

@@ -143,6 +143,9 @@ class Operations(Group):
     """Seconds a spawn may take, image download included."""
     operation_timeout_s: float = Field(default=900, gt=0)
     """Seconds any other operation may take."""
+    resume_guests_after_boot: bool = False
+    """Start the guests that ran when the host went down, once it is back. Only where nobody starts them elsewhere
+    meanwhile."""
 
 
 class Journal(Group):

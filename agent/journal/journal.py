@@ -25,7 +25,7 @@ import apsw
 from pydantic import BaseModel, ValidationError
 
 from agent.errors import Conflict, Internal, Unavailable
-from agent.journal import condition, generations, lookup, operations, power, pruning, replies
+from agent.journal import boots, condition, generations, lookup, operations, power, pruning, replies
 from agent.journal import events as event_rows
 from agent.journal.columns import from_address
 from agent.journal.opening import Opened, open_journal
@@ -247,6 +247,24 @@ class Journal:
             return generations.bump(db, uuid, at_least) if bump else None
 
         return await self._write_with(events, at, record)
+
+    # The host's boots
+
+    async def last_boot(self) -> str | None:
+        """The host's boot that `begin_boot` was last told of; None: none."""
+        return await self._writer.read(boots.last)
+
+    async def begin_boot(self, boot_id: str, to_start: Sequence[UUID]) -> None:
+        """The host is in another boot, in which these instances are to be started again."""
+        await self._writer.write(lambda db: boots.begin(db, boot_id, to_start))
+
+    async def first_to_start(self) -> UUID | None:
+        """The first that waits to be started again, of which nothing was asked since; it stays until `started`."""
+        return await self._writer.write(boots.first_to_start)
+
+    async def started(self, uuid: UUID) -> None:
+        """It waits no more: its start was accepted."""
+        await self._writer.write(lambda db: boots.started(db, uuid))
 
     # Events
 
