@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+import threading
 import time
 
 import structlog
@@ -18,17 +20,49 @@ from agent.settings import Settings
 log = structlog.get_logger(__name__)
 
 
+LEAVE_S = 80.0
+"""Seconds from SIGTERM to the process's end, whatever hangs; less than what the unit's TimeoutStopSec gives it."""
+DEATH_S = 10.0
+"""Seconds that an agent of which a part died has to put the rest away."""
+DEAD = 70
+"""The exit status then."""
+
+
 async def serve(settings: Settings) -> None:
     """Run one agent until SIGTERM or SIGINT."""
     service = Service(settings)
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        leave_after(LEAVE_S)
+        service.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, service.stop)
+        loop.add_signal_handler(number, stop)
     began = time.monotonic()
     try:
         await service.run()
+    except Exception:
+        leave_after(DEATH_S, DEAD)  # what killed it may hang in a thread, and its manager starts another one
+        raise
     finally:
         log.info("agent.gone", up_s=round(time.monotonic() - began, 1))
+
+
+def leave_after(seconds: float, status: int = 0) -> None:
+    """End the process then, if it is still there: a thread in a system call that never returns is waited for by
+    nobody. All that is under way is in the journal, as after a kill."""
+    watch = threading.Timer(seconds, _leave, [status])
+    watch.daemon = True
+    watch.start()
+
+
+def _leave(status: int) -> None:
+    log.error(
+        "agent.left", meaning="something hangs and was left as it is; the next start goes on from the journal"
+    )
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def run_daemon(settings: Settings) -> int:
@@ -45,7 +79,7 @@ def run_daemon(settings: Settings) -> int:
         if (refusals := group.subgroup(StartRefused)) is not None:
             return _refused(refusals.exceptions[0])
         log.exception("agent.died", exc_info=death)
-        return 70
+        return DEAD
     return 0
 
 
