@@ -21,18 +21,20 @@ from agent.secret_words import ALONE, ANYWHERE, spelled
 
 # `content` is that of a file for the guest; in a parked request the schema tells it from others.
 _WORDS = rf"(?:{ALONE}|{ANYWHERE}|content)s?"
-_NAME = re.compile(rf"(?:^|.*_){_WORDS}(?:_?(?:value|text|hash))?$")
+_NAME = re.compile(rf"(?:^|.*_){_WORDS}(?:_?(?:value|text|hash))?$", re.DOTALL)
+# What follows meets texts of any length, a stranger's too: none goes through a text once for each of its
+# characters. A run is taken whole or not at all (`++`) and judged by a function.
+#
 # The password of a URL: everything to the last @ before a blank or a double quote, as a password that wasn't
 # percent-encoded may hold slashes and @ too.
-_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s:/@\"]*:)([^\s\"]+)(@)", re.IGNORECASE)
+_URL = re.compile(r"(://[^\s:/@\"]*+:)([^\s\"]++)")
 # `"admin_pass": "..."`, `password='...'`, `token=...` inside a text.
-_PAIR = re.compile(
-    rf"((?<![A-Za-z])[A-Za-z_\-]*?{_WORDS}[\"']?\s*[:=]\s*)"
-    rf"(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|(?!{re.escape('**')})[^\s,;)}}\]&]+)",
-    re.IGNORECASE,
-)
+_KEY = re.compile(r"(?<![A-Za-z_\-])([A-Za-z_\-]++)[\"']?\s*+[:=]\s*+")
+_VALUE = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'(?:[^'\\]|\\.)*+'|(?!\*\*)[^\s,;)}\]&]++")
+_ENDS_IN_WORD = re.compile(rf"{_WORDS}$", re.IGNORECASE)
+_LONGEST_WORD = 64
 # pydantic writes the offending value into its message.
-_PYDANTIC = re.compile(r"input_value=.*?(?=, input_type=)", re.DOTALL)
+_PYDANTIC = re.compile(r"input_value=.*?(?=, input_type=|\Z)", re.DOTALL)
 _SCHEME = re.compile(r"^(?:basic|bearer)\s+\S+", re.IGNORECASE)
 _SHORTEST_KNOWN = 4
 _DEEPEST = 8
@@ -90,10 +92,27 @@ class Redactor:
 
     @staticmethod
     def _searched(text: str) -> str:
-        text = _URL.sub(rf"\1{MASK}\3", text)
+        text = _URL.sub(_without_password, text)
         text = _PYDANTIC.sub(f"input_value={MASK}", text)
         text = _SCHEME.sub(MASK, text)
-        return _PAIR.sub(rf"\1{MASK}", text)
+        return _without_values(text)
+
+
+def _without_password(url: re.Match[str]) -> str:
+    _, at, rest = url[2].rpartition("@")
+    return f"{url[1]}{MASK}@{rest}" if at else url[0]
+
+
+def _without_values(text: str) -> str:
+    """With stars for what follows a telling key. What follows another may hold a telling one."""
+    parts, done = [], 0
+    for key in _KEY.finditer(text):
+        if key.start() < done or not _ENDS_IN_WORD.search(key[1][-_LONGEST_WORD:]):
+            continue
+        if value := _VALUE.match(text, key.end()):
+            parts += [text[done : value.start()], MASK]
+            done = value.end()
+    return "".join(parts) + text[done:]
 
 
 def _shown(value: object) -> str:
