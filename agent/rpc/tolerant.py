@@ -21,6 +21,9 @@ _CONTENT_HEADER = 2
 _HEAD = 7  # bytes
 _FLAGS = slice(12, 14)  # of the payload: which properties follow
 
+# A timestamp may be beyond what a clock can hold, tables and lists nested beyond what can be followed.
+_UNREADABLE = (PAMQPException, ArithmeticError, OSError, RecursionError)
+
 
 class TolerantTransport(TransportFactory):
     """TCP or TLS, by the URL."""
@@ -58,6 +61,6 @@ def without_properties(head: bytes, payload: bytes) -> bytes:
     properties follow. Pure."""
     try:
         unmarshal(head + payload)
-    except (PAMQPException, ArithmeticError, OSError):  # a timestamp may be beyond what a clock can hold
+    except _UNREADABLE:
         return payload[: _FLAGS.start] + b"\0\0" + payload[_FLAGS.stop :]
     return payload

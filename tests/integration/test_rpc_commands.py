@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -375,10 +376,12 @@ async def test_a_second_agent_of_the_same_name_takes_nothing_and_says_why(broker
         await second.stop()
 
 
+CORPUS = Path(__file__).parents[1] / "fuzz" / "corpus" / "headers"
 BAD_PROPERTIES = {
     "a timestamp in nanoseconds": struct.pack(">HQ", 1 << 6, 1_700_000_000_000_000_000),
     "the latest timestamp of all": struct.pack(">HQ", 1 << 6, 2**64 - 1),
     "an id that isn't UTF-8": struct.pack(">H", 1 << 7) + b"\x03\xff\xfe\xfd",
+    "tables within tables": (CORPUS / "found-nested-tables.bin").read_bytes()[12:],
 }
 
 

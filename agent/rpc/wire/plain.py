@@ -8,6 +8,7 @@ Everything else rides in the AMQP properties. Pure.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -115,8 +116,9 @@ def _deadline(properties: Properties, now: datetime) -> datetime | None:
         ends.append(_time(header))
     if properties.expiration is not None:
         sent = properties.timestamp or now
-        # A clock that is ahead must not lengthen it.
-        ends.append(min(sent, now) + timedelta(seconds=properties.expiration))
+        # A clock that is ahead must not lengthen it. What ends beyond the calendar doesn't end.
+        with suppress(OverflowError):
+            ends.append(min(sent, now) + timedelta(seconds=properties.expiration))
     return min(ends, default=None)
 
 
