@@ -214,9 +214,16 @@ def _refuse_twins(values: Iterable[str], path: str) -> None:
 def _refuse_logins(disks: Iterable[wire.Disk]) -> None:
     # A URL is kept with the domain and shown to whoever asks: it is no place for a password.
     for index, item in enumerate(disks):
-        if isinstance(item, wire.ImageDisk) and "@" in urlsplit(item.image.url).netloc:
-            path = f"instance.disks[{index}].image.url"
+        path = f"instance.disks[{index}].image.url"
+        if isinstance(item, wire.ImageDisk) and _has_login(item.image.url, path):
             raise InvalidRequest.field(path, "holds a login", "serve the image without one, or from a file")
+
+
+def _has_login(url: str, path: str) -> bool:
+    try:
+        return "@" in urlsplit(url).netloc
+    except ValueError:  # such as a host that begins with [ and has no ]
+        raise InvalidRequest.field(path, "isn't a URL", "mend the name of its host") from None
 
 
 def _power(asked: Any) -> Power:

@@ -101,7 +101,7 @@ def test_every_error_has_its_line_and_its_exit_code() -> None:
         (instance.Instance, "memory_mb", "integer, 16 to 67108864"),
         (instance.Instance, "metadata", "object of text"),
         (instance.ConfigDrive, "admin_pass", "text, secret"),
-        (instance.FixedIp, "routes", "list of [Route](#route)"),
+        (instance.FixedIp, "routes", "list of [Route](#route), at most 64"),
         (instance.DiskBase, "id", "identifier"),
         (instance.DiskBase, "bus", "`virtio` or `scsi` or `sata` or `ide`"),
         (instance.Image, "checksum", "checksum"),

@@ -6,7 +6,7 @@ interface, a network an address on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_address, ip_interface, ip_network
 from typing import Any, TypeVar
 
@@ -59,7 +59,7 @@ def _networks(place: int, interface: AnyInterface) -> Iterator[dict[str, Any]]:
             "netmask": str(address.netmask),
             "routes": _routes(fixed, address, field),
             "network_id": interface.port_id,
-            "services": _dns(interface),
+            "services": _dns(interface.dns_servers),
         }
 
 
@@ -83,12 +83,12 @@ def _route(destination: str, gateway: str, field: str, *, version: int) -> dict[
 
 
 def _services(interfaces: Sequence[AnyInterface]) -> list[dict[str, str]]:
-    every = [service for interface in interfaces for service in _dns(interface)]
-    return [service for place, service in enumerate(every) if service not in every[:place]]
+    return _dns(address for interface in interfaces for address in interface.dns_servers)
 
 
-def _dns(interface: AnyInterface) -> list[dict[str, str]]:
-    return [{"type": "dns", "address": address} for address in interface.dns_servers]
+def _dns(addresses: Iterable[str]) -> list[dict[str, str]]:
+    """Each once, in the order given."""
+    return [{"type": "dns", "address": address} for address in dict.fromkeys(addresses)]
 
 
 def _read(parse: Callable[[str], T], text: str, field: str, what: str) -> T:

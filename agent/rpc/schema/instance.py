@@ -123,7 +123,7 @@ class ConnectionInfo(Message):
         frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
     )
 
-    driver_volume_type: str
+    driver_volume_type: Text
     """`local`, `file` or `nbd` on this host."""
     data: VolumeData
     serial: Identifier | None = None
@@ -153,7 +153,7 @@ class FixedIp(Message):
     address: IPvAnyInterface
     """With prefix length: `192.0.2.5/24`."""
     gateway: IPvAnyAddress | None = None
-    routes: tuple[Route, ...] = ()
+    routes: tuple[Route, ...] = Field(default=(), max_length=64)
 
 
 class InterfaceBase(Message):
@@ -165,9 +165,9 @@ class InterfaceBase(Message):
     """The card that the guest sees."""
     mtu: int | None = Field(default=None, ge=68, le=65535)
     """Bytes; default the network's."""
-    fixed_ips: tuple[FixedIp, ...] = ()
+    fixed_ips: tuple[FixedIp, ...] = Field(default=(), max_length=64)
     """Addresses, told on the config drive."""
-    dns_servers: tuple[IPvAnyAddress, ...] = ()
+    dns_servers: tuple[IPvAnyAddress, ...] = Field(default=(), max_length=16)
     """Told on the config drive."""
 
 
@@ -218,7 +218,7 @@ class ConfigDrive(Message):
     """The administrator's password."""
     public_keys: dict[Text, Text] = Field(default_factory=dict)
     """Name to key, as in `authorized_keys`."""
-    files: tuple[InjectedFile, ...] = ()
+    files: tuple[InjectedFile, ...] = Field(default=(), max_length=256)
     """Files for the guest to write."""
 
 

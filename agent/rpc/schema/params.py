@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from agent.rpc.schema.base import UUID, Identifier, InstanceParams, Params, Read
+from agent.rpc.schema.base import UUID, Identifier, InstanceParams, Params, Read, Text
 from agent.rpc.schema.instance import Bus, ConnectionInfo, Device, Instance, Interface
 
 SPAWN_NOT_AFTER = timedelta(minutes=10)
@@ -123,11 +123,11 @@ class GetInstance(Read):
 class ListInstances(Read):
     """The instances of this host."""
 
-    power_state: str | None = None
+    power_state: Text | None = None
     """Only those in this state."""
-    name: str | None = None
+    name: Text | None = None
     """Only the one of this name."""
-    project_id: str | None = None
+    project_id: Text | None = None
     """Only those whose owner is this project."""
 
 
@@ -158,9 +158,9 @@ class ListOperations(Read):
 
     instance_uuid: UUID | None = None
     """Only those on this instance."""
-    status: str | None = None
+    status: Text | None = None
     """Only those with this status."""
-    method: str | None = None
+    method: Text | None = None
     """Only those of this method."""
     limit: int = Field(default=100, ge=1, le=1000)
     """How many at most."""
@@ -186,7 +186,7 @@ class ReplayEvents(Read):
 class Plan(Read):
     """What a changing method would do here: its steps, what it needs of the host, the XML. Does nothing."""
 
-    method: str
+    method: Text
     """A changing method on an instance."""
     args: dict[str, Any] = Field(default_factory=dict)
     """Its arguments, as it would get them."""
