@@ -124,7 +124,7 @@ def parse(text: str) -> Metadata | None:
         return None
     try:
         return Metadata.from_node(node)
-    except ValueError:
+    except xml.BadXml:
         return Metadata(host=node.findtext(Metadata.qualify("host")))
 
 

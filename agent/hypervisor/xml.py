@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias, cast
 
 from lxml import etree
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 Node: TypeAlias = etree._Element
 Words: TypeAlias = tuple[str, str]
@@ -121,9 +121,12 @@ class Element(BaseModel):
 
     @classmethod
     def from_node(cls, node: Node) -> Self:
-        """Raises pydantic's ValidationError (a ValueError) for values that don't fit."""
+        """Raises BadXml for values that don't fit."""
         values = ((place.field, place.read(node)) for place in cls.places)
-        return cls.model_validate({field: value for field, value in values if value is not None})
+        try:
+            return cls.model_validate({field: value for field, value in values if value is not None})
+        except ValidationError as error:
+            raise BadXml(f"<{cls.tag}> can't be read: {error}") from error
 
     @classmethod
     def from_xml(cls, text: str) -> Self:
