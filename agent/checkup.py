@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from agent import health
@@ -21,13 +23,16 @@ from agent.journal import Journal
 from agent.journal.condition import Condition
 from agent.operations.runner import Operations
 from agent.power import PowerStates
+from agent.pulse import Pulses
 from agent.rpc.connection import LinkState
-from agent.rpc.consumer import Consumer
-from agent.rpc.publisher import Publisher
+from agent.rpc.edge import Edge
 from agent.settings import Settings
 from agent.version import agent_version
+from agent.watchdog import Verdict
 
 _JOURNAL_S = 1.0
+_AGAIN_S = 10.0
+_STUCK_S = 120.0
 
 
 @dataclass(slots=True)
@@ -49,9 +54,10 @@ class Checkup:
     hypervisor: Hypervisor
     power: PowerStates
     operations: Operations
-    consumer: Consumer
-    publisher: Publisher
-    watchdog: Callable[[], health.Watchdog]
+    edge: Edge
+    pulses: Pulses
+    verdict: Callable[[], Verdict]
+    _asking: asyncio.Task[None] | None = None
     _began: datetime = field(default_factory=lambda: datetime.now(UTC))
     _condition: Condition = field(default_factory=lambda: Condition(0, None, 0))
 
@@ -65,34 +71,57 @@ class Checkup:
             started_at=self._began,
             observed_at=datetime.now(UTC),
             stopping=self.course.stopping,
-            broker=await self._broker(),
+            broker=self._broker(),
             commands=self._commands(),
             outbox=self._outbox(),
             journal=self._journal(),
             hypervisor=self._hypervisor(),
             recovery=health.Recovery(done=self.course.recovered is not None, operations=self.course.recovered),
-            watchdog=self.watchdog(),
+            tasks=self._tasks(),
+            watchdog=self._watchdog(),
         ).judged()
 
-    async def _ask_journal(self) -> None:
-        try:
-            async with asyncio.timeout(_JOURNAL_S):
-                self._condition = await self.journal.condition()
-        except (TimeoutError, AgentError):
-            return
+    async def run(self) -> None:
+        """Ask the journal again and again, so that it is noticed when it doesn't answer. Until cancelled."""
+        pulse = self.pulses.of("journal", _STUCK_S)
+        while True:
+            with pulse.busy(), suppress(AgentError):
+                await self.journal.try_again()
+                await self._ask()
+            await asyncio.sleep(_AGAIN_S)
 
-    async def _broker(self) -> health.Broker:
-        publisher = await self.publisher.health()
+    async def _ask_journal(self) -> None:
+        """At most one question is under way: a journal that is slow mustn't get slower by them."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        await asyncio.wait({self._asking}, timeout=_JOURNAL_S)
+
+    async def _ask(self) -> None:
+        with suppress(AgentError):
+            self._condition = await self.journal.condition()
+
+    def _broker(self) -> health.Broker:
+        publisher, consumer = self.edge.publisher.health(), self.edge.consumer.health()
         return health.Broker(
             address=address(self.settings.amqp.url.get_secret_value()),
-            commands=_link(self.consumer.health().link, None),
+            commands=_link(consumer.link, None),
             answers=_link(publisher.link, publisher.blocked_since),
             last_confirm=publisher.last_confirm,
-            probe=health.Probe(interval_s=0),
+            probe=self._probe(),
+        )
+
+    def _probe(self) -> health.Probe:
+        probe = self.edge.probe
+        deaf = probe.deafness()
+        return health.Probe(
+            interval_s=probe.interval_s,
+            heard_at=probe.heard_at,
+            took_s=probe.took_s,
+            deaf_since=deaf.since if deaf else None,
         )
 
     def _commands(self) -> health.Commands:
-        consumer = self.consumer.health()
+        consumer = self.edge.consumer.health()
         return health.Commands(
             taken=consumer.consuming,
             paused_since=consumer.paused_since,
@@ -127,6 +156,22 @@ class Checkup:
             lost_threads_ever=given_up.ever,
             lost_threads_bound=given_up.bound,
         )
+
+    def _tasks(self) -> tuple[health.Task, ...]:
+        now, clock = time.monotonic(), datetime.now(UTC)
+        return tuple(
+            health.Task(
+                name=pulse.name,
+                busy_since=None if pulse.since is None else clock - timedelta(seconds=now - pulse.since),
+                limit_s=pulse.limit_s,
+                stuck=pulse.stuck(now),
+            )
+            for pulse in self.pulses
+        )
+
+    def _watchdog(self) -> health.Watchdog:
+        verdict = self.verdict()
+        return health.Watchdog(fed=verdict.feed, why=verdict.why)
 
 
 def _link(state: LinkState, blocked_since: datetime | None) -> health.Link:

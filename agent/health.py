@@ -41,6 +41,10 @@ class Problem(Shown):
     """For people."""
     since: datetime | None = None
 
+    @property
+    def line(self) -> str:
+        return self.text + (f" since {self.since:%Y-%m-%d %H:%M:%S %Z}" if self.since else "")
+
 
 class Link(Shown):
     """One connection to the broker."""
@@ -158,8 +162,8 @@ class Watchdog(Shown):
 
     fed: bool
     """False: the agent is past mending itself, and has itself started again."""
-    status: str
-    """The line in `systemctl status`."""
+    why: str | None = None
+    """Why it isn't fed."""
 
 
 class Health(Shown):
@@ -190,6 +194,15 @@ class Health(Shown):
     def ready(self) -> bool:
         return all(problem.severity == "warning" for problem in self.problems)
 
+    @property
+    def status(self) -> str:
+        """All of it in one line, for `systemctl status`."""
+        if self.stopping:
+            return "Finishing work"
+        doing = "Serving" if self.recovery.done else "Starting"
+        told = (problem.line for problem in self.problems if problem.code != "recovering")
+        return "; ".join((f"{doing} as {self.host}", *told))
+
     def judged(self) -> Health:
         """The same with its `problems`."""
         found = [problem for check in CHECKS if (problem := check(self)) is not None]
@@ -206,9 +219,9 @@ def _not_ready(code: str, text: str, since: datetime | None) -> Problem:
 
 
 def _given_up(health: Health) -> Problem | None:
-    if health.watchdog.fed:
+    if health.watchdog.fed or _stuck(health):
         return None
-    return Problem(code="past_mending", severity="fatal", text=health.watchdog.status)
+    return Problem(code="past_mending", severity="fatal", text=health.watchdog.why or "past mending")
 
 
 def _stuck(health: Health) -> Problem | None:

@@ -38,15 +38,19 @@ from agent.operations.control import CONTROL
 from agent.operations.runner import Operations
 from agent.operations.turn import Limits
 from agent.power import Cause, PowerStates
+from agent.pulse import Pulses
 from agent.rpc.consumer import Consumer
+from agent.rpc.edge import Edge
 from agent.rpc.events import Ephemeral, OutboxSender
 from agent.rpc.handlers import Handlers, Inside, describe_host
+from agent.rpc.probe import Probe
 from agent.rpc.publisher import Publisher
 from agent.rpc.reception import Bounds, Reception
 from agent.rpc.router import Router
 from agent.rpc.topology import Layout, Topology
 from agent.settings import Settings
 from agent.version import agent_version
+from agent.watchdog import Patience, Watchdog
 from agent.web.server import HealthServer
 
 log = structlog.get_logger(__name__)
@@ -85,6 +89,7 @@ class Service:
         self._recovered = asyncio.Event()
         self._boot_id = after_boot.read_boot_id()
         self._course = Course()
+        self._pulses = Pulses()
 
     def stop(self) -> None:
         self._course.stopping = True
@@ -160,13 +165,21 @@ class Service:
     def _wire_edge(self, desk: Handlers) -> None:
         amqp, rpc = self._settings.amqp, self._settings.rpc
         names = Names(exchange=rpc.exchange, topic=rpc.topic, host=self._settings.host)
-        topology = Topology(amqp, Layout(names, rpc))
+        topology = Topology(Layout(names, rpc))
         self.publisher = Publisher(amqp, f"compute-agent {names.host} answers", prepare=topology.declare)
-        self.outbox = OutboxSender(self.journal, self.publisher, names)
+        self.outbox = OutboxSender(self.journal, self.publisher, names, self._pulses)
         self.ephemeral = Ephemeral(self.publisher, names)
+        self.probe = Probe(
+            names=names,
+            post=self.publisher,
+            ears=lambda queue: self.consumer.feed_of(queue),
+            interval_s=rpc.check_interval_s,
+            on_lost=lambda: self.consumer.look_now(),
+        )
         bounds = Bounds(max_message_bytes=rpc.max_message_bytes)
-        reception = Reception(desk, Router(names, rpc.shared_spawn), self.publisher, bounds)
+        reception = Reception(desk, Router(names, rpc.shared_spawn), self.publisher, self.probe, bounds)
         self.consumer = Consumer(amqp, rpc, names, reception, topology)
+        self.edge = Edge(amqp, names, self.consumer, self.publisher, self.probe)
 
     def _wire_health(self) -> None:
         self.checkup = Checkup(
@@ -176,9 +189,16 @@ class Service:
             hypervisor=self.hypervisor,
             power=self.power,
             operations=self.operations,
-            consumer=self.consumer,
-            publisher=self.publisher,
-            watchdog=lambda: health.Watchdog(fed=True, status=f"Serving as {self._settings.host}"),
+            edge=self.edge,
+            pulses=self._pulses,
+            verdict=lambda: self.watchdog.verdict,
+        )
+        self.watchdog = Watchdog(
+            edge=self.edge,
+            pulses=self._pulses,
+            patience=Patience.of(self._settings.rpc.check_interval_s),
+            look=self.checkup.look,
+            interval_s=watchdog_interval(),
         )
         self.web = HealthServer(self._settings.state_dir / health.SOCKET, self.checkup.look)
 
@@ -189,9 +209,11 @@ class Service:
             ("publisher", self.publisher.run),
             ("outbox", self.outbox.run),
             ("ephemeral", self.ephemeral.run),
+            ("probe", self.probe.run),
             ("report", self._report),
             ("prune", self._prune),
-            ("watchdog", self._feed_watchdog),
+            ("journal", self.checkup.run),
+            ("watchdog", self.watchdog.run),
             ("health", self.web.run),
             ("after boot", self._start_after_boot),
         ]
@@ -331,12 +353,3 @@ class Service:
                 await self.journal.prune(timedelta(seconds=kept.retention_s), kept.max_operations, kept.max_events)
             except AgentError as error:
                 log.warning("prune.failed", error=error.message)
-
-    async def _feed_watchdog(self) -> None:
-        """Fed from the loop, so that a stuck loop is noticed; a dead broker never stops the feeding."""
-        interval = watchdog_interval()
-        if interval is None:
-            return
-        while True:
-            notify("WATCHDOG=1")
-            await asyncio.sleep(interval)

@@ -82,6 +82,9 @@ class Rpc(Group):
     """Deliveries held unacknowledged; each is acknowledged as soon as it is journaled."""
     max_message_bytes: int = Field(default=1024 * 1024, ge=1024, le=128 * 1024 * 1024)
     """Bytes. A larger message is refused unread."""
+    check_interval_s: float = Field(default=5, ge=0.05, le=300)
+    """Seconds between two messages that the agent sends itself through the broker, to notice within three of them
+    that nothing comes through any more. Each third time it also looks that all it declared is there."""
     shared_spawn: bool = False
     """Take `spawn` on the shared queue too. Journals are per host, so a repeat may reach another host."""
     events_queue: bool = True

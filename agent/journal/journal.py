@@ -310,11 +310,13 @@ class Journal:
         return self._writer.trouble
 
     async def condition(self) -> condition.Condition:
-        """Tries again whether it can be written, if the last attempt couldn't: nobody else may for a while."""
+        return await self._writer.read(condition.look)
+
+    async def try_again(self) -> None:
+        """Write something, if the last write failed: on an idle agent nobody else finds out that it can."""
         if self.trouble is not None:
             with suppress(Unavailable):
                 await self._writer.write(condition.touch)
-        return await self._writer.read(condition.look)
 
     async def prune(self, retention: timedelta, max_operations: int, max_events: int) -> int:
         """Forget what ended longer than `retention` ago or is more than these; returns how many rows.

@@ -49,8 +49,13 @@ Session = Callable[[AbstractConnection], Awaitable[None]]
 BROKEN = (AMQPError, OSError, TimeoutError, asyncio.InvalidStateError, ChannelInvalidStateError)
 """What a connection that breaks raises in those who use it. OSError holds all of ConnectionError."""
 
-REFUSALS = (ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed)
-"""The broker closed a channel for what was asked on it: no right, no such thing, or it is otherwise."""
+NOT_OURS = (ChannelAccessRefused, ChannelPreconditionFailed)
+"""The broker closed a channel for what was asked on it: no right, or it is there otherwise."""
+
+ABSENT = ChannelNotFoundEntity
+"""The same, and there is no such thing."""
+
+REFUSALS = (*NOT_OURS, ABSENT)
 
 LOCKED = ChannelLockedResource
 """Another connection has it for itself."""
@@ -89,16 +94,19 @@ def wire(connection: AbstractConnection) -> Wire:
     return connection.transport.connection
 
 
-async def blocked(connection: AbstractConnection | None) -> bool:
+def blocked(connection: AbstractConnection | None) -> bool:
     """Whether the broker has stopped reading from this connection."""
     if connection is None or connection.transport is None:
         return False
+    ready = connection.transport.connection.ready()
     try:
-        async with asyncio.timeout(0):
-            await connection.transport.connection.ready()
-    except TimeoutError:
-        return True
-    return False
+        # One step of it: it ends, or it waits for the broker.
+        ready.send(None)
+    except StopIteration:
+        return False
+    finally:
+        ready.close()
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Brings deliveries from the broker to the reception, over a connection of its own.
 
-    session: declare -> take the host's lock -> reads   queries, broadcasts, shared queue
+    session: declare -> take the host's lock -> reads     queries, broadcasts, shared queue
                                              -> commands  open -> (no room) closed -> (room) open -> ...
+                                             -> upkeep    declare, take the lock, again and again
 
-Each of the two has a channel. A closed one takes with it all that wasn't acknowledged: the broker puts it
+Each of the feeds has a channel. A closed one takes with it all that wasn't acknowledged: the broker puts it
 back in its old place, so commands keep their order over pauses, stops and losses. When a queue is deleted,
-the session ends and the next one declares it.
+the session ends and the next one declares it. Nobody tells of an exchange or a binding that was deleted, nor of a
+queue that isn't consumed just now: hence the upkeep.
 
 The lock is an exclusive queue. Quorum queues take any number of "exclusive" consumers without a word, and
 one that consumes from two agents would split an instance's commands between two journals.
@@ -18,125 +20,35 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
-from aiormq.abc import DeliveredMessage
+from aio_pika.abc import AbstractConnection
 
 from agent.names import Names
-from agent.rpc.connection import BROKEN, LOCKED, Link, LinkState, describe
+from agent.rpc.connection import LOCKED, Link, LinkState
 from agent.rpc.desk import Source
-from agent.rpc.message import Properties
-from agent.rpc.reception import Gate, Reception
-from agent.rpc.tasks import Lost, end, first_of, guarded
+from agent.rpc.feed import Feed, Queue
+from agent.rpc.reception import Reception
+from agent.rpc.tasks import Lost, either, end, first_of, guarded
 from agent.rpc.topology import Topology
 from agent.settings import Amqp, Rpc
 
 log = structlog.get_logger(__name__)
 
 _BROKER_S = 20.0  # what the broker may take for one question
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    name: str
-    source: Source
+_UPKEEP = 3  # looks at the broker, of which one is at all that is declared there
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerHealth:
-    """`consuming`: commands are taken. `paused_since`: there is no room for more. `trouble`: another agent has the
-    name."""
+    """`wanted`: it was started and isn't stopped. `consuming`: commands are taken. `paused_since`: there is no
+    room for more. `trouble`: another agent has the name."""
 
     link: LinkState
+    wanted: bool
     consuming: bool
     paused_since: datetime | None
     trouble: str | None
-
-
-class Incoming:
-    """A delivery: what the reception sees of an AMQP message."""
-
-    __slots__ = ("_message", "gate", "properties", "queue", "source")
-
-    def __init__(self, message: DeliveredMessage, queue: Queue, gate: Gate) -> None:
-        self._message = message
-        self.properties = _properties(message)
-        self.source = queue.source
-        self.queue = queue.name
-        self.gate = gate
-
-    @property
-    def body(self) -> bytes:
-        return self._message.body
-
-    async def ack(self) -> None:
-        tag = self._message.delivery_tag
-        try:
-            if tag is not None:
-                await self._message.channel.basic_ack(tag, wait=False)
-        except BROKEN as error:
-            log.debug("delivery.not_acknowledged", error=describe(error))
-
-
-class Feed:
-    """Some queues consumed on one channel."""
-
-    def __init__(self, reception: Reception, prefetch: int) -> None:
-        self._reception = reception
-        self._prefetch = prefetch
-        self._channel: AbstractChannel | None = None
-        self._tags: dict[str, str] = {}
-        self._cancelled = asyncio.Event()
-        self.gate = Gate()
-
-    async def open(self, connection: AbstractConnection, queues: Sequence[Queue]) -> None:
-        async with asyncio.timeout(_BROKER_S):
-            self._channel = await connection.channel()
-            await self._channel.set_qos(prefetch_count=self._prefetch)
-            below = await self._channel.get_underlay_channel()
-            below.on_consumer_cancel_callbacks.add(self._on_cancel)
-            for queue in queues:
-                ok = await below.basic_consume(queue.name, self._callback(queue))
-                self._tags[str(ok.consumer_tag)] = queue.name
-
-    async def broken(self) -> None:
-        """Wait until it can't go on. Raises Lost."""
-        if self._channel is None:
-            raise Lost("the channel is closed")
-        below = await self._channel.get_underlay_channel()
-        cancelled = asyncio.ensure_future(self._cancelled.wait())
-        try:
-            await asyncio.wait({below.closing, cancelled}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            cancelled.cancel()
-        if self._cancelled.is_set():
-            raise Lost(f"the broker ended the consumers of {', '.join(self._tags.values())}: a queue was deleted")
-        raise Lost("the channel was closed")
-
-    async def close(self) -> None:
-        """Take nothing more, finish what is being accepted, hand the rest back."""
-        self.gate.close()
-        if self._channel is None or self._channel.is_closed:
-            # Nothing can be acknowledged any more: no reason to keep the next session waiting.
-            self.gate.drop_refusals()
-            return
-        await self.gate.settle()
-        try:
-            await guarded(self._channel.close(), _BROKER_S)
-        except BROKEN as error:
-            log.debug("channel.not_closed", error=describe(error))
-
-    def _callback(self, queue: Queue) -> Any:
-        async def on_message(message: DeliveredMessage) -> None:
-            # Nothing is awaited, so the channel's end can't interrupt it and the order stays.
-            self._reception.take(Incoming(message, queue, self.gate))
-
-        return on_message
-
-    def _on_cancel(self, _: object) -> None:
-        self._cancelled.set()
 
 
 class Consumer:
@@ -152,6 +64,8 @@ class Consumer:
         self._consuming = asyncio.Event()
         self._paused_since: datetime | None = None
         self._trouble: str | None = None
+        self._feeds: dict[str, Feed] = {}
+        self._upkeep = asyncio.Event()
 
     def start(self) -> asyncio.Task[None]:
         """Begin; the task never ends by itself."""
@@ -165,10 +79,23 @@ class Consumer:
     def health(self) -> ConsumerHealth:
         return ConsumerHealth(
             link=self._link.state,
+            wanted=self._task is not None and not self._task.done(),
             consuming=self._consuming.is_set(),
             paused_since=self._paused_since,
             trouble=self._trouble,
         )
+
+    def feed_of(self, queue: str) -> Feed | None:
+        """The feed that consumes a queue now."""
+        return self._feeds.get(queue)
+
+    def look_now(self) -> None:
+        """Something that was declared seems to be gone."""
+        self._upkeep.set()
+
+    async def reset(self) -> None:
+        """Connect anew."""
+        await self._link.reset()
 
     async def stop_consuming(self, answers_s: float = 5.0) -> None:
         """Take nothing more: what is being accepted is finished, the rest is handed back. Answers to reads
@@ -178,14 +105,24 @@ class Consumer:
         await self._reception.close(answers_s)
 
     async def _session(self, connection: AbstractConnection) -> None:
-        await self._topology.declare()
-        await self._lock(connection)
-        await first_of(self._reads(connection), self._commands(connection))
+        await self._declare(connection)
+        await first_of(self._reads(connection), self._commands(connection), self._keep_up(connection))
+
+    async def _keep_up(self, connection: AbstractConnection) -> None:
+        while True:
+            await either(self._upkeep, _UPKEEP * self._rpc.check_interval_s)
+            await self._declare(connection)
+
+    async def _declare(self, connection: AbstractConnection) -> None:
+        self._upkeep.clear()
+        await self._topology.declare(connection)
+        await guarded(self._lock(connection), _BROKER_S)
 
     async def _lock(self, connection: AbstractConnection) -> None:
+        """The queue lives as long as the connection, whatever becomes of the channel."""
         try:
-            channel = await connection.channel()
-            await channel.declare_queue(self._names.lock, exclusive=True, auto_delete=True)
+            async with connection.channel() as channel:
+                await channel.declare_queue(self._names.lock, exclusive=True, auto_delete=True)
         except LOCKED:
             self._trouble = (
                 f"another connection has the host name {self._names.host!r} (queue {self._names.lock}): a second "
@@ -224,8 +161,11 @@ class Consumer:
         feed = Feed(self._reception, self._rpc.prefetch)
         try:
             await feed.open(connection, queues)
+            self._feeds.update(dict.fromkeys((queue.name for queue in queues), feed))
             yield feed
         finally:
+            for queue in queues:
+                self._feeds.pop(queue.name, None)
             await feed.close()
 
     async def _room(self) -> None:
@@ -239,21 +179,3 @@ class Consumer:
         finally:
             self._paused_since = None
         log.info("commands.resumed")
-
-
-def _properties(message: DeliveredMessage) -> Properties:
-    raw = message.header.properties
-    expiration = raw.expiration
-    return Properties(
-        content_type=raw.content_type,
-        content_encoding=raw.content_encoding,
-        headers=raw.headers or {},
-        correlation_id=raw.correlation_id,
-        reply_to=raw.reply_to,
-        # The broker refuses messages whose expiration isn't a number of milliseconds.
-        expiration=int(expiration) / 1000 if expiration and expiration.isdecimal() else None,
-        message_id=raw.message_id,
-        timestamp=raw.timestamp if isinstance(raw.timestamp, datetime) else None,
-        user_id=raw.user_id,
-        app_id=raw.app_id,
-    )

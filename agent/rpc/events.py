@@ -25,15 +25,20 @@ import structlog
 from agent.errors import AgentError
 from agent.journal.records import EventRecord, OutgoingReply
 from agent.names import Names
+from agent.pulse import Pulse, Pulses
 from agent.rpc import views, wire
 from agent.rpc.message import Outgoing
 from agent.rpc.publisher import Outcome, Publisher
 from agent.rpc.schema.events import CloudEvent
+from agent.rpc.tasks import either
 
 log = structlog.get_logger(__name__)
 
 BATCH = 64
 """Messages under way at once."""
+
+_STUCK_S = 120.0
+"""Seconds that the journal may take."""
 
 CONTENT_TYPE = "application/cloudevents+json"
 
@@ -78,8 +83,10 @@ class _Homeless:
 
 @dataclass(slots=True)
 class _Side:
-    """What two loops have in common: woken when something was added, idle when nothing is left."""
+    """What two loops have in common: woken when something was added, idle when nothing is left. Its pulse rests
+    while the broker has the word."""
 
+    pulse: Pulse
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -92,6 +99,7 @@ class OutboxSender:
         outbox: Outbox,
         publisher: Publisher,
         names: Names,
+        pulses: Pulses,
         *,
         homeless_s: float = 60.0,
         again_s: float = 1.0,
@@ -102,8 +110,8 @@ class OutboxSender:
         self._homeless_s = homeless_s
         self._again_s = again_s
         self._homeless: dict[int, _Homeless] = {}
-        self._events = _Side()
-        self._replies = _Side()
+        self._events = _Side(pulses.of("events", _STUCK_S))
+        self._replies = _Side(pulses.of("replies", _STUCK_S))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -140,21 +148,23 @@ class OutboxSender:
             side.wake.clear()
             try:
                 await self._publisher.connected()
-                pause = await send()
+                with side.pulse.busy():
+                    pause = await send()
             except AgentError as error:
                 log.warning("outbox.unavailable", error=error.message)
                 pause = self._again_s
             if pause is None and not side.wake.is_set():
                 side.idle.set()
             if pause != 0:
-                await _either(side.wake, pause)
+                await either(side.wake, pause)
 
     async def _send_events(self) -> float | None:
         records = await self._outbox.unsent_events(BATCH)
         if not records:
             return None
         messages = [event_message(views.cloud_event(record), self._names) for record in records]
-        outcomes = await self._publisher.publish(messages)
+        with self._events.pulse.resting():
+            outcomes = await self._publisher.publish(messages)
         confirmed = _prefix(outcomes)
         if confirmed:
             await self._outbox.events_sent([record.sequence for record in records[:confirmed]])
@@ -177,7 +187,9 @@ class OutboxSender:
         replies = [reply for reply in found if reply.id not in waiting]
         if not replies:
             return self._until_again() if self._homeless else None
-        outcomes = await self._publisher.publish([wire.encode(r.address, r.answer, r.message_id) for r in replies])
+        messages = [wire.encode(r.address, r.answer, r.message_id) for r in replies]
+        with self._replies.pulse.resting():
+            outcomes = await self._publisher.publish(messages)
         sent = [r.id for r, outcome in zip(replies, outcomes, strict=True) if self._is_done(r, outcome)]
         if sent:
             await self._outbox.replies_sent(sent)
@@ -253,12 +265,3 @@ class Ephemeral:
 def _prefix(outcomes: Sequence[Outcome]) -> int:
     """How many at the begin are confirmed."""
     return next((i for i, o in enumerate(outcomes) if o is not Outcome.CONFIRMED), len(outcomes))
-
-
-async def _either(event: asyncio.Event, timeout: float | None) -> None:
-    """Until the event, or `timeout` seconds."""
-    try:
-        async with asyncio.timeout(timeout):
-            await event.wait()
-    except TimeoutError:
-        return

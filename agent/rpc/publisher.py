@@ -19,7 +19,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -27,7 +27,7 @@ import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aio_pika.exceptions import PublishError
 
-from agent.rpc.connection import BROKEN, REFUSALS, Link, LinkState, blocked, describe
+from agent.rpc.connection import BROKEN, REFUSALS, Link, LinkState, Session, blocked, describe
 from agent.rpc.message import Outgoing
 from agent.rpc.tasks import end, guarded
 from agent.settings import Amqp
@@ -58,7 +58,7 @@ class Publisher:
         amqp: Amqp,
         name: str,
         *,
-        prepare: Callable[[], Awaitable[None]] | None = None,
+        prepare: Session | None = None,
         confirm_s: float = 20.0,
     ) -> None:
         self._link = Link(amqp, name)
@@ -80,13 +80,17 @@ class Publisher:
         """Wait until messages can be published."""
         await self._connected.wait()
 
-    async def health(self) -> PublisherHealth:
-        now = datetime.now(UTC) if await self.blocked() else None
+    def health(self) -> PublisherHealth:
+        now = datetime.now(UTC) if self.blocked() else None
         self._blocked_since = now and (self._blocked_since or now)
         return PublisherHealth(self._link.state, self._blocked_since, self._last_confirm)
 
-    async def blocked(self) -> bool:
-        return await blocked(self._connection)
+    def blocked(self) -> bool:
+        return blocked(self._connection)
+
+    def can_publish(self) -> bool:
+        """At once."""
+        return self._connected.is_set() and not self.blocked()
 
     async def reset(self) -> None:
         """Connect anew, `prepare` included."""
@@ -114,14 +118,14 @@ class Publisher:
 
     async def fire(self, message: Outgoing) -> None:
         """Publish without asking what becomes of it; not at all while away or blocked."""
-        if self._connection is None or not self._connected.is_set() or await self.blocked():
+        if not self.can_publish():
             return
         if (channel := await self._channel(message.exchange)) is not None:
             await self._settled(self._begin(channel, message))
 
     async def _session(self, connection: AbstractConnection) -> None:
         if self._prepare is not None:
-            await self._prepare()
+            await self._prepare(connection)
         self._channels = {}
         self._connection = connection
         self._connected.set()
@@ -157,10 +161,10 @@ class Publisher:
     async def _settled(self, task: asyncio.Task[object]) -> Outcome:
         """What became of it. In a task of its own, since a dying connection cancels whoever waits on it."""
         while not task.done():
-            was_blocked = await self.blocked()
+            was_blocked = self.blocked()
             await asyncio.wait({task}, timeout=self._confirm_s)
             # A broker that has just been unblocked gets the whole time from then on.
-            if not (task.done() or was_blocked or await self.blocked()):
+            if not (task.done() or was_blocked or self.blocked()):
                 await end(task)
         outcome = _outcome(task)
         if outcome is Outcome.CONFIRMED:

@@ -1,6 +1,7 @@
 """What is done with one delivery, from bytes to acknowledgement. Knows no AMQP; `consumer` brings deliveries.
 
-    take -> decode, route -> change: accept (in order) -> ack
+    take -> probe?  ack, that is all
+         -> decode, route -> change: accept (in order) -> ack
                  |        -> read:   ack -> answer -> publish
                  v
               refused -> call: error published -> ack
@@ -16,7 +17,7 @@ happens before that, the broker brings it again and the journal knows it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -92,7 +93,7 @@ class Delivery(Protocol):
     @property
     def gate(self) -> Gate: ...
 
-    async def ack(self) -> None:
+    def ack(self) -> Coroutine[Any, Any, None]:
         """Harmless when its channel is gone: then it comes again."""
         ...
 
@@ -103,6 +104,12 @@ class Post(Protocol):
     async def deliver(self, message: Outgoing) -> Outcome: ...
 
     async def reset(self) -> None: ...
+
+
+class Probes(Protocol):
+    """The agent's own messages to itself."""
+
+    def take(self, queue: str, properties: Properties, body: bytes) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,7 @@ class Reception:
     desk: Desk
     router: Router
     post: Post
+    probes: Probes
     bounds: Bounds = field(default_factory=Bounds)
     clock: Clock = lambda: datetime.now(UTC)
     _in_order: InOrder = field(default_factory=InOrder)
@@ -140,6 +148,9 @@ class Reception:
         """Called in the order of delivery. Never raises, never waits."""
         gate = delivery.gate
         if not gate.open:
+            return
+        if self.probes.take(delivery.queue, delivery.properties, delivery.body):
+            own(gate.accepting, asyncio.create_task(delivery.ack()))
             return
         read = _Read(delivery)
         try:

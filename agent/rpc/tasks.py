@@ -57,6 +57,15 @@ async def started(running: asyncio.Task[None], ready: Coroutine[Any, Any, Any], 
         await end(waiting)
 
 
+async def either(event: asyncio.Event, timeout: float | None) -> None:
+    """Until the event, or `timeout` seconds."""
+    try:
+        async with asyncio.timeout(timeout):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
 async def first_of(*works: Coroutine[Any, Any, None]) -> None:
     """Run all until one ends; the others are cancelled and waited for. Raises what the first one raised, Lost
     when something else cancelled it."""

@@ -1,21 +1,25 @@
 """Exchanges and queues, as the reference on messages lists them.
 
-Declared on a connection of its own, one thing to a channel: a declaration that the broker refuses closes
-its channel, and nothing else. What is there with other arguments than ours, or isn't ours to declare, is used
-as it is and told once for each start: an operator may have had a reason, and such a queue takes messages too.
+A declaration that the broker refuses closes its channel, and nothing else: the next one is made on a new channel.
+What is there with other arguments than ours, or isn't ours to declare, is used as it is and told once for each
+start: an operator may have had a reason, and such a queue takes messages too. From then on it is only looked for,
+so that the broker's log isn't filled with refusals.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from agent.names import Names
-from agent.rpc.connection import REFUSALS, connect, describe, wire
-from agent.settings import Amqp, Rpc
+from agent.rpc.connection import ABSENT, BROKEN, NOT_OURS, describe, wire
+from agent.rpc.tasks import guarded
+from agent.settings import Rpc
 
 log = logging.getLogger(__name__)
 
@@ -97,60 +101,96 @@ def _major(version: str) -> int:
     return int(head) if head.isdigit() else 0
 
 
-class _Declare(Protocol):
-    async def __call__(self, channel: AbstractChannel, *, passive: bool) -> None: ...
+_Step = Callable[[AbstractChannel], Awaitable[object]]
 
 
 class Topology:
-    """Declares a layout; consumer and publisher call it at the begin of each of their sessions."""
+    """Declares a layout: consumer and publisher at the begin of each of their sessions, the consumer now and then
+    too. `declare_s`: seconds that the broker may take for all of it."""
 
-    def __init__(self, amqp: Amqp, layout: Layout) -> None:
-        self._amqp = amqp
+    def __init__(self, layout: Layout, *, declare_s: float = 20.0) -> None:
         self._layout = layout
-        self._told: set[str] = set()
+        self._declare_s = declare_s
+        self._not_ours: set[str] = set()
 
-    async def declare(self) -> None:
-        """Raises one of `connection.BROKEN`, of these a REFUSAL for what is neither there nor ours to make."""
-        connection = await connect(self._amqp, f"compute-agent {self._layout.names.host} topology")
-        async with connection:
+    async def declare(self, connection: AbstractConnection) -> None:
+        """All of it is there when this returns. Repeating is harmless. Raises one of `connection.BROKEN`, of these
+        a REFUSAL for what is neither there nor ours to make."""
+        await guarded(self._declare(connection), self._declare_s)
+
+    async def _declare(self, connection: AbstractConnection) -> None:
+        async with _Channel(connection) as channel:
             for exchange in self._layout.exchanges():
-                await self._declare_exchange(connection, exchange)
+                await self._exchange(channel, exchange)
             for queue in self._layout.queues(_version(connection)):
-                await self._declare_queue(connection, queue)
+                await self._queue(channel, queue)
 
-    async def _declare_exchange(self, connection: AbstractConnection, spec: ExchangeSpec) -> None:
-        async def declare(channel: AbstractChannel, *, passive: bool) -> None:
-            await channel.declare_exchange(
+    async def _exchange(self, channel: _Channel, spec: ExchangeSpec) -> None:
+        def declare(passive: bool) -> _Step:
+            return lambda on: on.declare_exchange(
                 spec.name, spec.type, durable=spec.durable, auto_delete=spec.auto_delete, passive=passive
             )
 
-        await self._declare(connection, f"exchange {spec.name}", declare)
+        await self._ensure(channel, f"exchange {spec.name}", declare(False), declare(True))
 
-    async def _declare_queue(self, connection: AbstractConnection, spec: QueueSpec) -> None:
-        async def declare(channel: AbstractChannel, *, passive: bool) -> None:
-            await channel.declare_queue(spec.name, durable=spec.durable, arguments=spec.arguments, passive=passive)
+    async def _queue(self, channel: _Channel, spec: QueueSpec) -> None:
+        def declare(passive: bool) -> _Step:
+            return lambda on: on.declare_queue(
+                spec.name, durable=spec.durable, arguments=spec.arguments, passive=passive
+            )
 
-        await self._declare(connection, f"queue {spec.name}", declare)
+        async def bind(on: AbstractChannel) -> None:
+            queue = await on.get_queue(spec.name, ensure=False)
+            await queue.bind(spec.bound_to, routing_key=spec.key)
+
+        await self._ensure(channel, f"queue {spec.name}", declare(False), declare(True))
+        await self._ensure(channel, f"binding of queue {spec.name}", bind, None)
+
+    async def _ensure(self, channel: _Channel, what: str, make: _Step, look: _Step | None) -> None:
+        """Make it, or look for it when it isn't ours to make."""
+        if what not in self._not_ours and await self._make(channel, what, make):
+            return
+        if look is None:
+            return
         try:
-            async with connection.channel() as channel:
-                queue = await channel.get_queue(spec.name, ensure=False)
-                await queue.bind(spec.bound_to, routing_key=spec.key)
-        except REFUSALS as error:
-            self._tell(f"binding of queue {spec.name}", error)
+            await channel.do(look)
+        except ABSENT:
+            # Whose it was has taken it away: the next time it may be ours.
+            self._not_ours.discard(what)
+            raise
 
-    async def _declare(self, connection: AbstractConnection, what: str, declare: _Declare) -> None:
+    async def _make(self, channel: _Channel, what: str, make: _Step) -> bool:
+        """False: it isn't ours to make."""
         try:
-            async with connection.channel() as channel:
-                await declare(channel, passive=False)
-        except REFUSALS as error:
-            self._tell(what, error)
-            async with connection.channel() as channel:
-                await declare(channel, passive=True)
+            await channel.do(make)
+        except NOT_OURS as error:
+            if what not in self._not_ours:  # the other session may have found out meanwhile
+                log.warning("topology.differs: %s isn't ours to declare, used as it is: %s", what, describe(error))
+            self._not_ours.add(what)
+            return False
+        return True
 
-    def _tell(self, what: str, error: Exception) -> None:
-        if what not in self._told:
-            self._told.add(what)
-            log.warning("topology.differs: %s isn't ours to declare, used as it is: %s", what, describe(error))
+
+class _Channel:
+    """A channel, and another one when the broker has closed it."""
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+        self._channel: AbstractChannel | None = None
+
+    async def do(self, step: _Step) -> None:
+        """Raises what the broker says of `step`."""
+        if self._channel is None or self._channel.is_closed:
+            self._channel = await self._connection.channel()
+        await step(self._channel)
+
+    async def __aenter__(self) -> _Channel:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._channel is not None:
+            with suppress(*BROKEN):
+                await self._channel.close()
 
 
 def _version(connection: AbstractConnection) -> str:

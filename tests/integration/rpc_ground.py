@@ -23,10 +23,13 @@ from pydantic_core import from_json, to_json
 
 from agent.journal.records import Address, Answer, EventRecord, OutgoingReply
 from agent.names import Names
+from agent.pulse import Pulses
 from agent.rpc.client import ComputeClient
+from agent.rpc.connection import connect
 from agent.rpc.consumer import Consumer
 from agent.rpc.desk import Call, Request
 from agent.rpc.events import Ephemeral, OutboxSender
+from agent.rpc.probe import Probe
 from agent.rpc.publisher import Publisher
 from agent.rpc.reception import Bounds, Reception
 from agent.rpc.router import Router
@@ -173,6 +176,7 @@ class Edge:
     ephemeral: Ephemeral
     reception: Reception
     consumer: Consumer
+    probe: Probe
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -180,8 +184,14 @@ class Edge:
             asyncio.create_task(self.publisher.run()),
             asyncio.create_task(self.sender.run()),
             asyncio.create_task(self.ephemeral.run()),
+            asyncio.create_task(self.probe.run()),
         ]
         self.consumer.start()
+
+    async def declare(self) -> None:
+        """What lies on the broker, before it runs."""
+        async with await connect(self.amqp, "a test") as connection:
+            await self.topology.declare(connection)
 
     async def stop(self) -> None:
         await self.consumer.stop_consuming()
@@ -194,14 +204,24 @@ def make_edge(url: str, names: Names, bounds: Bounds | None = None, **rpc: Any) 
     amqp = Amqp(url=SecretStr(url), reconnect_s=0.1, heartbeat_s=5)
     settings = Rpc(exchange=names.exchange, topic=names.topic, **rpc)
     desk, outbox = Desk(names.host), Outbox(names.host)
-    topology = Topology(amqp, Layout(names, settings))
+    topology = Topology(Layout(names, settings))
     publisher = Publisher(amqp, "events and answers", prepare=topology.declare)
+    consumers: list[Consumer] = []
+    probe = Probe(
+        names=names,
+        post=publisher,
+        ears=lambda queue: consumers[0].feed_of(queue),
+        interval_s=settings.check_interval_s,
+        on_lost=lambda: consumers[0].look_now(),
+    )
     reception = Reception(
         desk=desk,
         router=Router(names, settings.shared_spawn),
         post=publisher,
+        probes=probe,
         bounds=bounds or Bounds(max_message_bytes=settings.max_message_bytes),
     )
+    consumers.append(Consumer(amqp, settings, names, reception, topology))
     return Edge(
         amqp,
         settings,
@@ -210,10 +230,11 @@ def make_edge(url: str, names: Names, bounds: Bounds | None = None, **rpc: Any) 
         outbox,
         topology,
         publisher,
-        OutboxSender(outbox, publisher, names, homeless_s=1.0, again_s=0.1),
+        OutboxSender(outbox, publisher, names, Pulses(), homeless_s=1.0, again_s=0.1),
         Ephemeral(publisher, names),
         reception,
-        Consumer(amqp, settings, names, reception, topology),
+        consumers[0],
+        probe,
     )
 
 

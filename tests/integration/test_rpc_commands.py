@@ -143,7 +143,7 @@ async def test_no_command_is_lost_and_none_overtakes_another_over_lost_connectio
     names = new_names()
     uuids = [uuid4() for _ in range(4)]
     edge = make_edge(broker.url, names, prefetch=8)
-    await edge.topology.declare()
+    await edge.declare()
     async with peer_on(broker.url, names) as peer:
         for number in range(400):
             await peer.send(stop_args(uuids[number % 4]), message_id=f"m{number:03}")

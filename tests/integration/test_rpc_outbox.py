@@ -126,7 +126,7 @@ async def test_events_wait_while_the_broker_is_away_and_come_in_order(broker: Br
         for _ in range(200):
             edge.outbox.add_event("compute.instance.power_state", uuid4())
         await eventually(lambda: edge.publisher._connection is None)
-        assert not (await edge.publisher.health()).link.up
+        assert not edge.publisher.health().link.up
         await asyncio.to_thread(broker.start)
         await edge.outbox.emptied()
         async with peer_on(broker.url, edge.names) as peer:
@@ -179,7 +179,7 @@ async def test_while_the_broker_is_blocked_an_event_waits_and_is_published_once(
 
 
 async def _blocked(edge: Edge) -> None:
-    while (await edge.publisher.health()).blocked_since is None:
+    while edge.publisher.health().blocked_since is None:
         await asyncio.sleep(0.01)
 
 

@@ -60,8 +60,8 @@ async def test_queue_type_and_events_queue_are_settings(broker: Broker) -> None:
 
 async def test_declaring_again_changes_nothing(broker: Broker) -> None:
     edge = make_edge(broker.url, new_names())
-    await edge.topology.declare()
-    await edge.topology.declare()
+    await edge.declare()
+    await edge.declare()
 
 
 async def test_a_drifted_queue_and_exchange_are_used_as_they_are_and_told_once(
@@ -84,7 +84,7 @@ async def test_a_drifted_queue_and_exchange_are_used_as_they_are_and_told_once(
 async def test_a_user_who_may_declare_nothing_works_with_what_is_there(broker: Broker) -> None:
     names = new_names()
     edge = make_edge(broker.url, names)
-    await edge.topology.declare()
+    await edge.declare()
     user = f"u{names.topic}"
     await asyncio.to_thread(broker.rabbitmqctl, "add_user", user, "secret")
     # Its lock alone is its own to make.

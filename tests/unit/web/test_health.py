@@ -25,7 +25,7 @@ STUCK = WELL.tasks[0].model_copy(update={"stuck": True, "busy_since": SINCE})
 BLOCKED = WELL.broker.answers.model_copy(update={"blocked_since": SINCE})
 
 TROUBLES: list[tuple[Health, Severity, str, Any, str]] = [
-    (ill("watchdog", fed=False, status="deaf for good"), "fatal", "past_mending", None, "deaf for good"),
+    (ill("watchdog", fed=False, why="deaf for good"), "fatal", "past_mending", None, "deaf for good"),
     (WELL.model_copy(update={"tasks": (STUCK,)}), "fatal", "task_stuck", SINCE, "outbox"),
     (WELL.model_copy(update={"stopping": True}), "not_ready", "stopping", None, "stopping"),
     (ill("recovery", done=False), "not_ready", "recovering", BEGAN, "earlier run"),

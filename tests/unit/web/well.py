@@ -42,5 +42,5 @@ WELL = Health(
     hypervisor=Hypervisor(driver="fake", reachable=True, since=BEGAN, lost_threads_bound=32),
     recovery=Recovery(done=True, operations=0),
     tasks=(Task(name="outbox", limit_s=60),),
-    watchdog=Watchdog(fed=True, status="Serving as h1"),
+    watchdog=Watchdog(fed=True),
 )

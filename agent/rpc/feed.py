@@ -1,0 +1,149 @@
+"""Some queues consumed on one channel, and what the reception sees of a delivery.
+
+opened --deliveries--> reception
+   |--a queue was deleted, the channel or the connection closed--> broken
+   `--closed: takes nothing more, finishes what is being accepted, hands the rest back
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.abc import DeliveredMessage
+
+from agent.rpc.connection import BROKEN, describe
+from agent.rpc.desk import Source
+from agent.rpc.message import Properties
+from agent.rpc.reception import Gate, Reception
+from agent.rpc.tasks import Lost, guarded
+
+log = structlog.get_logger(__name__)
+
+_BROKER_S = 20.0  # what the broker may take for one question
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    name: str
+    source: Source
+
+
+class Incoming:
+    """A delivery: what the reception sees of an AMQP message."""
+
+    __slots__ = ("_message", "gate", "properties", "queue", "source")
+
+    def __init__(self, message: DeliveredMessage, queue: Queue, gate: Gate) -> None:
+        self._message = message
+        self.properties = _properties(message)
+        self.source = queue.source
+        self.queue = queue.name
+        self.gate = gate
+
+    @property
+    def body(self) -> bytes:
+        return self._message.body
+
+    async def ack(self) -> None:
+        tag = self._message.delivery_tag
+        try:
+            if tag is not None:
+                await self._message.channel.basic_ack(tag, wait=False)
+        except BROKEN as error:
+            log.debug("delivery.not_acknowledged", error=describe(error))
+
+
+class Feed:
+    """One opening of one channel. `last`: when something was last delivered on it, or it was opened, in monotonic
+    seconds."""
+
+    def __init__(self, reception: Reception, prefetch: int) -> None:
+        self._reception = reception
+        self._prefetch = prefetch
+        self._channel: AbstractChannel | None = None
+        self._tags: dict[str, str] = {}
+        self._cancelled = asyncio.Event()
+        self.gate = Gate()
+        self.last = time.monotonic()
+
+    @property
+    def busy(self) -> bool:
+        """Whether deliveries are being accepted or refused: then the broker may hold back further ones."""
+        return bool(self.gate.accepting or self.gate.refusing)
+
+    async def open(self, connection: AbstractConnection, queues: Sequence[Queue]) -> None:
+        async with asyncio.timeout(_BROKER_S):
+            self._channel = await connection.channel()
+            await self._channel.set_qos(prefetch_count=self._prefetch)
+            below = await self._channel.get_underlay_channel()
+            below.on_consumer_cancel_callbacks.add(self._on_cancel)
+            for queue in queues:
+                ok = await below.basic_consume(queue.name, self._callback(queue))
+                self._tags[str(ok.consumer_tag)] = queue.name
+
+    async def broken(self) -> None:
+        """Wait until it can't go on. Raises Lost."""
+        if self._channel is None:
+            raise Lost("the channel is closed")
+        below = await self._channel.get_underlay_channel()
+        cancelled = asyncio.ensure_future(self._cancelled.wait())
+        try:
+            await asyncio.wait({below.closing, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            cancelled.cancel()
+        if self._cancelled.is_set():
+            raise Lost(f"the broker ended the consumers of {', '.join(self._tags.values())}: a queue was deleted")
+        raise Lost(f"the broker closed the channel: {_why(below.closing)}")
+
+    async def close(self) -> None:
+        """Take nothing more, finish what is being accepted, hand the rest back."""
+        self.gate.close()
+        if self._channel is None or self._channel.is_closed:
+            # Nothing can be acknowledged any more: no reason to keep the next session waiting.
+            self.gate.drop_refusals()
+            return
+        await self.gate.settle()
+        try:
+            await guarded(self._channel.close(), _BROKER_S)
+        except BROKEN as error:
+            log.debug("channel.not_closed", error=describe(error))
+
+    def _callback(self, queue: Queue) -> Any:
+        async def on_message(message: DeliveredMessage) -> None:
+            # Nothing is awaited, so the channel's end can't interrupt it and the order stays.
+            self.last = time.monotonic()
+            self._reception.take(Incoming(message, queue, self.gate))
+
+        return on_message
+
+    def _on_cancel(self, _: object) -> None:
+        self._cancelled.set()
+
+
+def _why(closing: asyncio.Future[Any]) -> str:
+    return describe(closing.exception()) if closing.done() and not closing.cancelled() else "closed"
+
+
+def _properties(message: DeliveredMessage) -> Properties:
+    raw = message.header.properties
+    expiration = raw.expiration
+    return Properties(
+        content_type=raw.content_type,
+        content_encoding=raw.content_encoding,
+        headers=raw.headers or {},
+        correlation_id=raw.correlation_id,
+        reply_to=raw.reply_to,
+        # The broker refuses messages whose expiration isn't a number of milliseconds.
+        expiration=int(expiration) / 1000 if expiration and expiration.isdecimal() else None,
+        message_id=raw.message_id,
+        timestamp=raw.timestamp if isinstance(raw.timestamp, datetime) else None,
+        user_id=raw.user_id,
+        app_id=raw.app_id,
+    )
