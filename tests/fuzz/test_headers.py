@@ -12,8 +12,8 @@ from pamqp.commands import Basic
 from pamqp.frame import unmarshal
 from pamqp.header import ContentHeader
 
-from agent.rpc.consumer import Incoming, Queue
 from agent.rpc.desk import Source
+from agent.rpc.feed import Incoming, Queue
 from agent.rpc.reception import Gate
 from agent.rpc.tolerant import without_properties
 from tests.fuzz.mutations import corpus, spoiled
