@@ -8,6 +8,7 @@ from tests.bench.answers import ping, spawn_share
 from tests.bench.bed import Bed
 from tests.bench.casts import casts, spawn_rate
 from tests.bench.figures import Figure
+from tests.bench.recovery import recovery
 from tests.bench.start import cli_start
 
 Bench = Callable[[Bed], Awaitable[list[Figure]]]
@@ -19,4 +20,5 @@ BENCHES: dict[str, Bench] = {
     "spawn-share": spawn_share,
     "ping": ping,
     "cli-start": cli_start,
+    "recovery": recovery,
 }
