@@ -77,9 +77,18 @@ def common(*, host: bool = True, timeout: bool = True) -> Callable[[Callable[...
         def wrapped(ctx: click.Context, /, **values: Any) -> Any:
             return command(session_of(ctx, values), **values)
 
+        return options(host=host, timeout=timeout)(wrapped)
+
+    return decorate
+
+
+def options(*, host: bool = True, timeout: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options alone, for a command that calls `session_of` itself."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(_options(host=host, timeout=timeout)):
-            option(wrapped)
-        return wrapped
+            option(command)
+        return command
 
     return decorate
 

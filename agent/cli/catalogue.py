@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "watch": ("agent.cli.watch:watch", "Print events as they happen."),
     "console": ("agent.cli.console:console", "Follow an instance's console, or type into it."),
     "operations": ("agent.cli.operations:operations", "List operations, or show one with its steps and times."),
+    "doctor": ("agent.cli.doctor:doctor", "Find out what is wrong with this host, and how to mend it."),
     "dead": ("agent.cli.dead:dead", "Look at parked messages, send them again or drop them."),
     "completion": ("agent.cli.completion:completion", "Print the completion script of a shell."),
 }

@@ -11,6 +11,8 @@ OK = 0
 UNEXPECTED = 1
 USAGE = 2
 NEWER = 9
+DOUBTFUL = 19
+BROKEN = 20
 UNROUTABLE = 68
 BROKER = 76
 REFUSED_LOGIN = 77
@@ -40,6 +42,8 @@ MEANINGS: dict[int, str] = {
     UNEXPECTED: "The command line itself failed: a bug, or a file that can't be written.",
     USAGE: "Wrong usage: unknown option, missing argument, unreadable file.",
     NEWER: "An error with a code that this version doesn't know; `retryable` says what to do.",
+    DOUBTFUL: "`doctor` has warnings, or couldn't check everything; nothing that it checked is broken.",
+    BROKEN: "`doctor` found something broken.",
     UNROUTABLE: "Nobody listens: no agent of that name has ever declared its queue on this broker.",
     BROKER: "The broker can't be reached, or the connection was lost.",
     REFUSED_LOGIN: "The broker refuses the login or a right.",

@@ -71,3 +71,16 @@ class StateDirLock:
             f"another agent (pid {pid}, host {host}) uses {self._dir}: "
             "one agent per host name and state directory; stop it, or set another host and state_dir"
         )
+
+
+def holder(state_dir: Path) -> int | None:
+    """The pid of the agent that has the directory; None when none has. Only looks: to try the lock, if only for
+    a moment, could keep an agent from starting."""
+    path = state_dir / "lock"
+    try:
+        inode, written = path.stat().st_ino, path.read_text().split()
+        locks = Path("/proc/locks").read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    taken = any(f":{inode} " in line and " FLOCK " in line for line in locks)
+    return int(written[0]) if taken and written and written[0].isdigit() else None

@@ -151,7 +151,7 @@ class Link:
     async def reset(self) -> None:
         """Drop the present connection; `run` makes the next one."""
         if self.connection is not None:
-            await _close(self.connection)
+            await close(self.connection)
 
     async def _once(self, session: Session) -> None:
         connecting = asyncio.ensure_future(connect(self._amqp, self._name))
@@ -160,7 +160,7 @@ class Link:
         except asyncio.CancelledError:
             await end(connecting)
             if not connecting.cancelled() and connecting.exception() is None:
-                await _close(connecting.result())
+                await close(connecting.result())
             raise
         if connecting.cancelled():
             # By the library, not by who runs us: an attempt that failed, and no end of all attempts.
@@ -179,7 +179,7 @@ class Link:
         finally:
             self.connection = None
             await end(running)
-            await _close(connection)
+            await close(connection)
 
     def _down(self, error: Exception) -> None:
         since = datetime.now(UTC) if self.state.up else self.state.since
@@ -217,7 +217,8 @@ async def leave(queue: AbstractQueue, consumer_tag: str) -> None:
             await queue.delete(if_unused=False, if_empty=False)
 
 
-async def _close(connection: AbstractConnection) -> None:
+async def close(connection: AbstractConnection) -> None:
+    """Within seconds, whatever the broker does."""
     # In a task of its own: closing may end in a CancelledError that nobody asked for.
     closing = asyncio.ensure_future(connection.close())
     await asyncio.wait({closing}, timeout=_CLOSE_S)

@@ -122,7 +122,7 @@ class Topology:
         async with _Channel(connection) as channel:
             for exchange in self._layout.exchanges():
                 await self._exchange(channel, exchange)
-            for queue in self._layout.queues(_version(connection)):
+            for queue in self._layout.queues(server_version(connection)):
                 await self._queue(channel, queue)
 
     async def _exchange(self, channel: _Channel, spec: ExchangeSpec) -> None:
@@ -193,7 +193,8 @@ class _Channel:
                 await self._channel.close()
 
 
-def _version(connection: AbstractConnection) -> str:
+def server_version(connection: AbstractConnection) -> str:
+    """What the broker says it is, such as "3.13.7"; empty when it doesn't."""
     properties = getattr(wire(connection), "server_properties", {})
     version = properties.get("version", "")
     return version.decode() if isinstance(version, bytes) else str(version)

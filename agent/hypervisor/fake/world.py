@@ -202,10 +202,10 @@ class World:
         else:
             lines = _lines(before, after)
         after = after and after.model_copy(update={"changes": ()})
-        self._plug(_taps(before), _taps(after), uuid)
+        self._plug(taps_of(before), taps_of(after), uuid)
         self._count()
         self._known.keep(uuid, self._write(uuid, before, after, lines))
-        self._unplug(_taps(before), _taps(after))
+        self._unplug(taps_of(before), taps_of(after))
         return self._known.domains.get(uuid)
 
     def _count(self) -> None:
@@ -268,7 +268,7 @@ def bridge_of(interface: AnyInterface) -> str | None:
             return None
 
 
-def _taps(domain: Domain | None) -> dict[str, str]:
+def taps_of(domain: Domain | None) -> dict[str, str]:
     if domain is None or domain.live is None or not domain.active:
         return {}
     plugged = ((tap_name(i), bridge_of(i)) for i in domain.live.interfaces)

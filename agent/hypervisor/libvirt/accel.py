@@ -86,7 +86,7 @@ async def choose(
     """`wanted`, or for `auto` what was found out now or since the host booted."""
     if wanted != "auto":
         return Verdict(virt_type=wanted, reason="the settings say so")
-    if (why_not := await asyncio.to_thread(_closed, node)) is not None:
+    if (why_not := await asyncio.to_thread(closed, node)) is not None:
         return Verdict(virt_type="qemu", reason=why_not)
     try:
         boot_id, mtime_ns = BOOT_ID.read_text().strip(), emulator.stat().st_mtime_ns
@@ -159,7 +159,7 @@ def _text(line: bytes) -> str:
     return line.decode(errors="replace").strip()
 
 
-def _closed(node: Path) -> str | None:
+def closed(node: Path) -> str | None:
     """Why KVM needn't be tried."""
     if not node.exists():
         return f"{node} isn't there"

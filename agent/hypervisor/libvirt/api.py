@@ -108,6 +108,14 @@ class Network(Protocol):
     def isActive(self) -> int: ...  # noqa: N802
 
 
+class Secret(Protocol):
+    """virSecret."""
+
+    def UUIDString(self) -> str: ...  # noqa: N802
+    def usageID(self) -> str | None: ...  # noqa: N802
+    def undefine(self) -> int: ...
+
+
 class Connection(Protocol):
     """virConnect."""
 
@@ -132,6 +140,7 @@ class Connection(Protocol):
     def lookupByName(self, name: str) -> Domain: ...  # noqa: N802
     def listAllDomains(self, flags: int = 0) -> list[Domain]: ...  # noqa: N802
     def networkLookupByName(self, name: str) -> Network: ...  # noqa: N802
+    def listAllSecrets(self, flags: int = 0) -> list[Secret]: ...  # noqa: N802
     def defineXMLFlags(self, xml: str, flags: int = 0) -> Domain: ...  # noqa: N802
     def domainListGetStats(  # noqa: N802
         self, doms: Sequence[Domain], stats: int = 0, flags: int = 0

@@ -1,4 +1,4 @@
-"""Removing a tap that was left behind.
+"""Finding taps that carry our tag, and removing one that was left behind.
 
 libvirt makes a guest's tap and the kernel removes it with the guest's process. Only a *persistent* tap can
 stay, and then no new guest could have its name.
@@ -14,7 +14,11 @@ import errno
 import fcntl
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
+
+from agent.hypervisor.owners import tagged
 
 # From linux/if_tun.h.
 TUNSETIFF = 0x400454CA
@@ -54,3 +58,17 @@ def _flags(name: str) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return flags & ~(IFF_PERSIST | IFF_NOFILTER) if flags & IFF_TAP else None
+
+
+def tagged_taps(host: str) -> Iterator[tuple[str, UUID]]:
+    """The taps of this host's agent by their alias, and the instance that each is of."""
+    for device in sorted(NET.iterdir()):
+        if (device / "tun_flags").exists() and (uuid := tagged(_alias(device), host)) is not None:
+            yield device.name, uuid
+
+
+def _alias(device: Path) -> str:
+    try:
+        return (device / "ifalias").read_text()
+    except OSError:  # it has gone meanwhile
+        return ""

@@ -1,0 +1,82 @@
+"""All checks, made at once: a table of what there is, and one runner.
+
+    each check: its module imported ──> made, within its deadline ──> findings
+                      │ package missing        │ too slow, or it raised
+                      └────────────────────────┴──> not checked, and why
+
+So a check that can't be made, hangs, or has a bug takes no other with it. A check is a coroutine function of the
+settings that returns findings, or raises CantCheck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from agent.doctor.finding import CantCheck, Finding, Findings, unchecked
+from agent.errors import AgentError
+from agent.settings import Settings
+
+Check = Callable[[Settings], Awaitable[Findings]]
+
+PACKAGES = "pip install 'compute-agent[daemon]', or run it where the agent is installed"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`where` is module:function; `seconds` is the check's deadline."""
+
+    name: str
+    where: str
+    seconds: float
+
+
+CHECKS = (
+    Entry("agent", "agent.doctor.running:check", 10),
+    Entry("broker", "agent.doctor.broker:check", 30),
+    Entry("journal", "agent.doctor.journal:check", 30),
+    Entry("libvirt", "agent.doctor.libvirt:check", 30),
+    Entry("features", "agent.doctor.features:check", 60),
+    Entry("kvm", "agent.doctor.kvm:check", 30),
+    Entry("programs", "agent.doctor.programs:check", 10),
+    Entry("permissions", "agent.doctor.permissions:check", 40),
+    Entry("disk", "agent.doctor.disk:check", 15),
+    Entry("clock", "agent.doctor.clock:check", 20),
+    Entry("orphans", "agent.doctor.remaining:check", 40),
+)
+
+
+async def examine(settings: Settings, checks: tuple[Entry, ...] = CHECKS) -> tuple[Finding, ...]:
+    """All findings, in the order of the table. Raises nothing."""
+    made = await asyncio.gather(*(_made(entry, settings) for entry in checks))
+    return tuple(
+        finding.model_copy(update={"check": entry.name})
+        for entry, findings in zip(checks, made, strict=True)
+        for finding in findings
+    )
+
+
+async def _made(entry: Entry, settings: Settings) -> Findings:
+    try:
+        check = _load(entry.where)
+    except ImportError as missing:
+        return [unchecked(f"the package {missing.name} isn't installed here", PACKAGES)]
+    try:
+        async with asyncio.timeout(entry.seconds):
+            return list(await check(settings))
+    except TimeoutError:
+        return [unchecked(f"no result within {entry.seconds:g} s")]
+    except CantCheck as cant:
+        return [unchecked(str(cant), cant.mend)]
+    except AgentError as error:
+        return [unchecked(f"{error.code}: {error.message}")]
+    except Exception as error:  # noqa: BLE001 - one check's bug mustn't hide what the others found
+        return [unchecked(f"the check itself failed: {type(error).__name__}: {error}")]
+
+
+def _load(where: str) -> Check:
+    module, _, name = where.partition(":")
+    return cast("Check", getattr(import_module(module), name))

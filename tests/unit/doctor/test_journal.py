@@ -1,0 +1,100 @@
+"""What the journal's check tells, from real journals."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from agent.doctor.finding import Finding, Verdict
+from agent.doctor.journal import check, examine
+from agent.journal import Journal, KeyFile
+from agent.journal.records import Answer, Status
+from agent.settings import Settings
+from tests.unit.journal.samples import accepted
+
+
+def settings(directory: Path, **more: Any) -> Settings:
+    return Settings.model_validate({"host": "h1", "state_dir": directory, **more})
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    opened = await Journal.open(tmp_path / "journal.db", KeyFile.load_or_create(tmp_path / "key"), host="h1")
+    yield opened
+    await opened.close()
+
+
+def only(directory: Path, verdict: Verdict, **more: Any) -> Finding:
+    (finding,) = (found for found in examine(settings(directory, **more)) if found.verdict is verdict)
+    return finding
+
+
+async def test_a_sound_journal_is_well_while_its_agent_has_it(journal: Journal, tmp_path: Path) -> None:
+    (finding,) = await check(settings(tmp_path))
+    assert (finding.verdict, "sound" in finding.says) == (Verdict.OK, True)
+
+
+@pytest.mark.parametrize("status", [Status.STUCK, Status.UNKNOWN])
+async def test_an_operation_that_waits_for_a_person_is_told(
+    journal: Journal, tmp_path: Path, status: Status
+) -> None:
+    record = await accepted(journal)
+    await journal.begin(record.id, [])
+    await journal.finish(record.id, status, Answer(), [], {})
+    finding = only(tmp_path, Verdict.WARNING)
+    assert str(record.id) in finding.says
+    assert status.value in finding.says
+    assert "retry_operation" in str(finding.mend)
+
+
+async def test_an_operation_that_is_unfinished_for_long_is_told(tmp_path: Path) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=2)
+    key = KeyFile.load_or_create(tmp_path / "key")
+    journal = await Journal.open(tmp_path / "journal.db", key, host="h1", clock=lambda: long_ago)
+    await accepted(journal)
+    assert "1 operations unfinished" in only(tmp_path, Verdict.WARNING).says
+    await journal.close()
+
+
+async def test_the_journal_of_another_host_is_told(journal: Journal, tmp_path: Path) -> None:
+    finding = only(tmp_path, Verdict.BROKEN, host="h2")
+    assert "'h1'" in finding.says
+    assert "'h2'" in finding.says
+
+
+async def test_a_journal_of_a_newer_agent_is_told_and_left_alone(journal: Journal, tmp_path: Path) -> None:
+    await journal.close()
+    with apsw.Connection(str(tmp_path / "journal.db")) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    assert "schema 99" in only(tmp_path, Verdict.BROKEN).says
+
+
+async def test_a_damaged_journal_is_told(journal: Journal, tmp_path: Path) -> None:
+    for number in range(50):
+        await accepted(journal, str(number))
+    await journal.close()
+    path = tmp_path / "journal.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:8192] + b"\xff" * 4096 * 4 + whole[8192 + 4096 * 4 :])
+    assert "damaged" in only(tmp_path, Verdict.BROKEN).says
+
+
+def test_what_was_no_database_ever_is_damaged_too(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_bytes(b"no database" * 1000)
+    assert "damaged" in only(tmp_path, Verdict.BROKEN).says
+
+
+async def test_a_journal_that_was_set_aside_is_told(journal: Journal, tmp_path: Path) -> None:
+    (tmp_path / "journal.db.corrupt-20260301T120000.0Z").touch()
+    (tmp_path / "journal.db.corrupt-20260301T120000.0Z-wal").touch()
+    assert "set aside" in only(tmp_path, Verdict.WARNING).says
+
+
+def test_a_host_without_a_journal_is_told(tmp_path: Path) -> None:
+    assert "there is no journal" in only(tmp_path, Verdict.WARNING).says
