@@ -113,7 +113,7 @@ def differences(expected: Expected, there: Picture, disturbed: set[str]) -> list
 
 
 def _differs(uuid: str, must: Must, seen: Seen, disturbed: bool) -> list[str]:
-    found = []
+    found = [] if seen.disk else [f"instance {uuid} has no disk"]
     if must.power is not None and not disturbed and must.power != seen.power:
         found.append(f"instance {uuid} is {seen.power}, and its last answer says {must.power}")
     for name, has in (("definition", seen.stored), ("guest", seen.live)):

@@ -20,11 +20,12 @@ BYSTANDER = "bystander"
 
 @dataclass(frozen=True)
 class Seen:
-    """A domain of ours. `live` is None while it is off."""
+    """A domain of ours. `live` is None while it is off; `disk`: whether it has one."""
 
     power: str
     stored: frozenset[str]
     live: frozenset[str] | None
+    disk: bool = True
 
 
 @dataclass
@@ -49,11 +50,11 @@ class Files:
             path.write_bytes(bytes(1024 * 1024))
         return {"path": str(path), "volume_id": f"v{number}-{uuid[:8]}"}
 
+    def has_disk(self, uuid: str) -> bool:
+        return any((self.state_dir / "instances" / uuid).glob("*"))
+
     def litter(self, uuids: set[str]) -> Iterator[str]:
-        """What belongs to none of the instances, and what one of them lacks."""
-        for uuid in sorted(uuids):
-            if not any((self.state_dir / "instances" / uuid).glob("*")):
-                yield f"the disk of {uuid} is missing"
+        """What belongs to none of the instances."""
         for path in sorted((self.state_dir / "instances").glob("*")):
             if path.name not in uuids:
                 yield f"{path} belongs to no instance"
@@ -125,9 +126,9 @@ class FakeHost:
                 picture.others[str(uuid)] = domain.model_dump_json(exclude={"due", "console", "live"})
                 continue
             live = domain.live if domain.active else None
-            picture.domains[str(uuid)] = Seen(
-                domain.state.value, _ids(domain), None if live is None else _ids(live)
-            )
+            on = None if live is None else _ids(live)
+            disk = self._files.has_disk(str(uuid))
+            picture.domains[str(uuid)] = Seen(domain.state.value, _ids(domain), on, disk)
             taps |= {f"tap{i.port_id[:11]}" for i in live.interfaces} if live else set()
         there = {path.name for path in (self._files.state_dir / "world" / "taps").iterdir()}
         picture.litter = [f"tap {name} belongs to no guest" for name in sorted(there - taps)]
@@ -196,7 +197,7 @@ class LibvirtHost:
             return
         stored = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
         on = plugged(live) if domain.isActive() else None
-        picture.domains[uuid] = Seen(_power(domain), plugged(stored), on)
+        picture.domains[uuid] = Seen(_power(domain), plugged(stored), on, self._files.has_disk(uuid))
 
     def guests(self) -> dict[str, int]:
         """The QEMU process of each running guest of ours, by uuid: one with a disk in our directory. Others on the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.chaos.expected import differences, expect
@@ -57,6 +58,13 @@ def test_a_device_that_is_missing_or_too_many_is_seen_in_definition_and_guest() 
     assert len(found(seen("running", "v0"), SPAWNED)) == 2
     [line] = found(seen("running", "v0", live=frozenset({"p9"})), SPAWNED, (row(2, "attach_volume"), VOLUME))
     assert "the guest of" in line
+
+
+def test_a_guest_without_its_disk_is_seen_unless_a_destroy_was_left_half_done() -> None:
+    bare = Picture({UUID: replace(seen().domains[UUID], disk=False)})
+    [line] = found(bare, SPAWNED)
+    assert "has no disk" in line
+    assert found(bare, SPAWNED, (row(2, "destroy", "failed"), {})) == []
 
 
 def test_a_failed_attach_that_left_its_device_is_seen() -> None:
