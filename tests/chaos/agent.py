@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.story import Teller
 from tests.e2e.daemon import Daemon
 
 STARTS = 12
 READY_S = 90.0
+REFUSAL = "compute-agent: "
 
 
 class Agent(Daemon):
@@ -30,6 +33,11 @@ class Agent(Daemon):
     @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Without what it says plainly to who starts it: that it can't, as on a full disk."""
+        lines = self.log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.strip() and not line.startswith(REFUSAL)]
 
     async def up(self) -> None:
         """Start it, and again when a start is refused: the broker may still hold its last connection."""
