@@ -14,29 +14,29 @@ with the same message_id, which the agent knows. What is never known for sure af
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
-from aio_pika.abc import AbstractConnection, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import AuthenticationError, ProbableAuthenticationError
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from pydantic_core import to_json
 from yarl import URL
 
 from agent.errors import BY_CODE, AgentError, InvalidRequest, TimedOut, Unavailable
 from agent.names import SharedNames
 from agent.rpc import parked
-from agent.rpc.connection import BROKEN, REFUSALS, Link, describe, leave
+from agent.rpc.connection import BROKEN, REFUSALS, describe
 from agent.rpc.message import Outgoing
 from agent.rpc.parked import ParkedMessage
 from agent.rpc.publisher import Outcome, Publisher
 from agent.rpc.remote import Methods
+from agent.rpc.replies import Expected, Replies
 from agent.rpc.schema import VERSION, Method
 from agent.rpc.schema.base import Message, Params
 from agent.rpc.schema.envelope import DEADLINE, PLACEHOLDER, REPLY_EXCHANGE, Reply
@@ -44,19 +44,15 @@ from agent.rpc.schema.events import CloudEvent
 from agent.rpc.schema.params import SPAWN_NOT_AFTER, Spawn
 from agent.rpc.schema.results import Error, Result
 from agent.rpc.subscription import Subscription
-from agent.rpc.tasks import Lost, end, started
+from agent.rpc.tasks import end, started
 from agent.rpc.validation import validate
 from agent.settings import Amqp
-
-log = logging.getLogger(__name__)
-
-REPLIES_EXPIRE_MS = 30 * 60 * 1000
 
 _AGAIN_S = 0.5
 
 
 class BrokerUnreachable(Unavailable):
-    """The broker can't be reached; nothing was sent."""
+    """The broker can't be reached. A call wasn't sent; a cast may have been."""
 
 
 class LoginRefused(Unavailable):
@@ -77,15 +73,6 @@ class UnknownRetryable(UnknownError):
     """As that, and trying again later makes sense."""
 
     retryable: ClassVar[bool] = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Address:
-    """Where the answer to a call goes."""
-
-    reply_to: str
-    correlation_id: str
-    exchange: str
 
 
 class ComputeClient(Methods):
@@ -109,24 +96,18 @@ class ComputeClient(Methods):
         self._names = SharedNames(exchange=exchange, topic=topic)
         self._app_id = app_id
         self._user_id = URL(self._amqp.url.get_secret_value()).user
-        self._replies_exchange = replies_exchange
-        self._replies = f"reply_{uuid4().hex}"
-        self._link = Link(self._amqp, "compute-client replies")
+        self._replies = Replies(self._amqp, self._names, by_exchange=replies_exchange)
         self._publisher = Publisher(self._amqp, "compute-client requests")
-        self._pending: dict[str, asyncio.Future[Reply]] = {}
-        self._session: asyncio.Future[None] | None = None
-        self._listening = asyncio.Event()
-        self._consuming: tuple[AbstractQueue, str] | None = None
         self._running: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         self._running = [
-            asyncio.create_task(self._link.run(self._listen, fail_fast=True)),
+            asyncio.create_task(self._replies.run()),
             asyncio.create_task(self._publisher.run(fail_fast=True)),
         ]
         try:
             with _told():
-                await started(self._running[0], self._listening.wait())
+                await started(self._running[0], self._replies.listening())
                 await started(self._running[1], self._publisher.connected())
         except BaseException:
             await self._end()
@@ -136,8 +117,7 @@ class ComputeClient(Methods):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._consuming is not None:
-            await leave(*self._consuming)
+        await self._replies.leave()
         await self._end()
 
     async def call(
@@ -157,19 +137,14 @@ class ComputeClient(Methods):
         `context` may hold request_id, global_request_id, user_id and project_id.
         """
         params = _checked(method, args)
-        correlation_id = uuid4().hex
         message = self._message(method, host, params, message_id, context)
-        exchange = self._names.replies if self._replies_exchange else ""
-        message = _as_call(message, method, params, timeout, _Address(self._replies, correlation_id, exchange))
-        answered: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._pending[correlation_id] = answered
-        try:
-            async with asyncio.timeout(timeout):
-                reply = await self._ask(message, answered)
-        except TimeoutError:
-            raise TimedOut(f"{method.name}: no answer within {timeout:g} s; the outcome is unknown") from None
-        finally:
-            del self._pending[correlation_id]
+        with self._replies.expect() as expected:
+            message = _as_call(message, method, params, timeout, expected)
+            try:
+                async with asyncio.timeout(timeout):
+                    reply = await self._ask(message, expected.answered)
+            except TimeoutError:
+                raise TimedOut(f"{method.name}: no answer within {timeout:g} s; the outcome is unknown") from None
         if reply.error is not None:
             raise remote_error(reply.error)
         return method.result.model_validate(reply.result)
@@ -271,8 +246,7 @@ class ComputeClient(Methods):
         """Send, and send again after each lost connection: what a broker lost with it is known by nobody."""
         sent = False
         while not answered.done():
-            await self._listening.wait()
-            session = self._session
+            session = await self._replies.listening()
             try:
                 await self._send(message)
             except Unroutable:
@@ -296,41 +270,10 @@ class ComputeClient(Methods):
                 f"there is no exchange {message.exchange!r} on this broker, or no right to publish to it"
             )
 
-    async def _listen(self, connection: AbstractConnection) -> None:
-        if self._replies_exchange:
-            # Where it is there otherwise, or isn't ours to declare, the binding will tell.
-            with suppress(*REFUSALS):
-                async with connection.channel() as channel:
-                    await channel.declare_exchange(self._names.replies, "direct", durable=True)
-        channel = await connection.channel()
-        queue = await channel.declare_queue(
-            self._replies, durable=True, arguments={"x-expires": REPLIES_EXPIRE_MS}
-        )
-        if self._replies_exchange:
-            await queue.bind(self._names.replies, routing_key=self._replies)
-        self._consuming = (queue, await queue.consume(self._on_reply))
-        self._session = asyncio.get_running_loop().create_future()
-        self._listening.set()
-        self._link.up()
-        below = await channel.get_underlay_channel()
-        try:
-            await asyncio.wait({below.closing})
-            raise Lost("the channel was closed")
-        finally:
-            self._listening.clear()
-            self._session.set_result(None)
-
-    async def _on_reply(self, message: AbstractIncomingMessage) -> None:
-        answered = self._pending.get(message.correlation_id or "")
-        if answered is not None and not answered.done():
-            answered.set_result(_reply(message.body))
-        with suppress(*BROKEN):
-            await message.ack()
-
     def _connected(self) -> AbstractConnection:
-        if self._link.connection is None:
+        if (connection := self._replies.connection) is None:
             raise BrokerUnreachable("the connection to the broker is lost")
-        return self._link.connection
+        return connection
 
     async def _end(self) -> None:
         await end(*self._running)
@@ -356,9 +299,9 @@ def _checked(method: Method, args: Message | Mapping[str, Any]) -> Message:
     return params
 
 
-def _as_call(message: Outgoing, method: Method, params: Message, timeout: float, address: _Address) -> Outgoing:
+def _as_call(message: Outgoing, method: Method, params: Message, timeout: float, expected: Expected) -> Outgoing:
     """The message with where its answer goes, and when nobody waits for it any more."""
-    headers: dict[str, str | int] = {REPLY_EXCHANGE: address.exchange} if address.exchange else {}
+    headers: dict[str, str | int] = {REPLY_EXCHANGE: expected.exchange} if expected.exchange else {}
     if not (isinstance(params, Params) and params.not_after is not None):
         headers[DEADLINE] = (datetime.now(UTC) + timedelta(seconds=timeout)).isoformat()
     # A read that nobody waits for may vanish; a change is answered with `expired`.
@@ -367,8 +310,8 @@ def _as_call(message: Outgoing, method: Method, params: Message, timeout: float,
         message,
         headers=headers,
         expiration=expiration,
-        reply_to=address.reply_to,
-        correlation_id=address.correlation_id,
+        reply_to=expected.reply_to,
+        correlation_id=expected.correlation_id,
     )
 
 
@@ -385,14 +328,6 @@ def _queue(names: SharedNames, method: Method, host: str | None) -> str:
 
 async def _first(futures: set[asyncio.Future[Any]], timeout: float | None = None) -> None:
     await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-
-
-def _reply(body: bytes) -> Reply:
-    try:
-        return Reply.model_validate_json(body)
-    except ValidationError:
-        error = Error(code="internal", message="the agent's answer can't be read", retryable=False)
-        return Reply(error=error)
 
 
 @contextmanager
