@@ -57,7 +57,7 @@ async def ping(bed: Bed) -> list[Figure]:
         echo = await stack.enter_async_context(PlainClient(bed.broker.url, f"echo-{uuid4().hex[:8]}"))
         server = await aio_pika.connect(bed.broker.url)
         stack.push_async_callback(server.close)
-        await _echo(server, f"compute.{echo.host}")
+        await serve_echo(server, f"compute.{echo.host}")
         for _ in range(bed.repetitions):
             ours.append(await _latencies(client, number))
             bare.append(await _latencies(echo, number))
@@ -84,7 +84,7 @@ def _at(part: float, name: str, repetitions: list[list[float]]) -> Figure:
     return Figure(name, "ms", tuple(percentile(values, part) for values in repetitions))
 
 
-async def _echo(server: aio_pika.abc.AbstractConnection, name: str) -> None:
+async def serve_echo(server: aio_pika.abc.AbstractConnection, name: str) -> None:
     """In the bench's own process: it waits while the client does."""
     channel = await server.channel()
     queue = await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})

@@ -9,6 +9,7 @@ from tests.bench.bed import Bed
 from tests.bench.casts import casts, spawn_rate
 from tests.bench.figures import Figure
 from tests.bench.recovery import recovery
+from tests.bench.frozen import frozen_guest, frozen_libvirtd
 from tests.bench.start import cli_start
 
 Bench = Callable[[Bed], Awaitable[list[Figure]]]
@@ -21,4 +22,6 @@ BENCHES: dict[str, Bench] = {
     "ping": ping,
     "cli-start": cli_start,
     "recovery": recovery,
+    "frozen-guest": frozen_guest,
+    "frozen-libvirtd": frozen_libvirtd,
 }

@@ -7,18 +7,16 @@ of them fails the test.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.daemon import Daemon
+from tests.e2e.freeze import qemu, stopped
 from tests.e2e.plain import PlainClient
 from tests.e2e.story import small, until, uuid_of
 from tests.rig import Rig
@@ -41,25 +39,6 @@ async def guests(client: PlainClient, number: int) -> AsyncIterator[list[dict[st
     finally:
         for args in asked:
             await client.ask("destroy", {"instance_uuid": uuid_of(args)})
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-def qemu(uuid: str) -> int:
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"\0-uuid\0{uuid}\0" in (process / "cmdline").read_text():
-                return int(process.name)
-        except OSError:  # it ended meanwhile
-            continue
-    raise LookupError(uuid)
 
 
 async def timely(read: Awaitable[dict[str, Any]]) -> dict[str, Any]:
