@@ -8,8 +8,8 @@ from tests.bench.answers import ping, spawn_share
 from tests.bench.bed import Bed
 from tests.bench.casts import casts, spawn_rate
 from tests.bench.figures import Figure
-from tests.bench.recovery import recovery
 from tests.bench.frozen import frozen_guest, frozen_libvirtd
+from tests.bench.recovery import recovery
 from tests.bench.start import cli_start
 
 Bench = Callable[[Bed], Awaitable[list[Figure]]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from uuid import UUID
 
-from agent.errors import Conflict
+from agent.errors import AgentError, Busy, Conflict, OperationFailed
 from agent.hypervisor import metadata
 from agent.hypervisor.libvirt import console
 from agent.hypervisor.libvirt.api import (
@@ -22,7 +22,7 @@ from agent.hypervisor.libvirt.api import (
 )
 from agent.hypervisor.libvirt.connection import tolerating
 from agent.hypervisor.libvirt.errors import Code
-from agent.hypervisor.libvirt.lifecycle import ASLEEP
+from agent.hypervisor.libvirt.lifecycle import ASLEEP, STARTING
 from agent.hypervisor.libvirt.views import Here, find, find_ours, known, need, ours, read_power
 from agent.hypervisor.owners import somebody_elses
 from agent.spec import PowerState, VolumeConnection
@@ -97,7 +97,22 @@ def power_off(here: Here, uuid: UUID) -> None:
     domain = find_ours(here, uuid)
     if domain is not None:
         with tolerating(Code.NO_DOMAIN, Code.OPERATION_INVALID):  # it isn't running
-            domain.destroy()
+            with tolerating(Code.OPERATION_TIMEOUT):
+                domain.destroy()
+                return
+            raise _held(domain)
+
+
+def _held(domain: Domain) -> AgentError:
+    """Why libvirt waited half a minute for its turn on this domain, and didn't get it. Nothing was done."""
+    uuid = domain.UUIDString()
+    if read_power(domain).reason != STARTING:
+        return Busy(f"power off instance {uuid}: libvirt is at work on it and gives no turn")
+    return OperationFailed(
+        f"power off instance {uuid}: libvirt holds a start of it that has no QEMU and doesn't go on. Either what"
+        " the start needs doesn't answer, or libvirtd was killed at the start's very beginning and keeps it for"
+        f" ever: then stop libvirtd, remove /run/libvirt/qemu/{domain.name()}.xml, and start libvirtd again"
+    )
 
 
 def shutdown(here: Here, uuid: UUID) -> None:

@@ -68,6 +68,7 @@ class Power:
 
 ASLEEP = "pmsuspended"
 SAVED = "saved"
+STARTING = "starting up"
 
 STATES: dict[State, PowerState] = {
     State.NOSTATE: PowerState.NOSTATE,
@@ -110,7 +111,7 @@ REASONS: dict[State, tuple[str, ...]] = {
         "shutting down",
         "creating snapshot",
         "crashed",
-        "starting up",
+        STARTING,
         "post-copy",
         "post-copy failed",
     ),
