@@ -17,7 +17,7 @@ from agent.errors import AgentError, Cancelled, Conflict, Expired, NotFound, Ope
 from agent.hypervisor.ports import DomainView, Hypervisor
 from agent.instances import Job
 from agent.journal import Journal
-from agent.journal.records import OperationRecord
+from agent.journal.records import OperationRecord, Status
 from agent.operations.base import Env, Operation, State
 from agent.operations.outcome import event
 from agent.operations.upgrading import present
@@ -123,6 +123,7 @@ class Turn:
         if isinstance(decision, Deny):
             raise (NotFound if decision.absent else Conflict)(decision.reason)
         if isinstance(decision, AlreadySo):
+            await self._refuse_if_half_undone()
             return await self._result(run.state, await self._generation(view), already=True)
         journal = self.ground.journal
         uuid = run.state.instance_uuid
@@ -131,6 +132,18 @@ class Turn:
         run.state = run.state.model_copy(update={"generation": generation})
         log.info("operation.begun", operation=str(self.record.id))
         return await self._go(run)
+
+    async def _refuse_if_half_undone(self) -> None:
+        """What is there may be what a failed undo left: nobody is told that it is his."""
+        if not self.operation.can_be_undone:
+            return
+        stuck = await self.ground.journal.operations(
+            instance_uuid=self._uuid, method=self.record.method, statuses=[Status.STUCK], limit=1
+        )
+        if stuck:
+            message = f"{self.record.method} {stuck[0].id} is stuck, and what is there may be left of it"
+            mend = "retry or abandon that operation, or destroy the instance"
+            raise Conflict(f"{message}: {mend}", details={"operation_id": str(stuck[0].id)})
 
     async def _wait_for_the_last(self) -> None:
         """Until no call of an earlier operation can take effect any more, and nothing invisible is left of it."""

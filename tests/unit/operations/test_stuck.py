@@ -65,6 +65,20 @@ async def test_a_destroy_ends_a_stuck_attach_with_its_instance(inside: Inside) -
     assert (await inside.events())[-1][0] == "compute.instance.destroy.end"
 
 
+async def test_what_a_stuck_spawn_left_is_nobodys_success(inside: Inside) -> None:
+    asked = spec()
+    inside.world.faults.add(Fault(call="domains.start", error="no_capacity", times=1))
+    inside.world.faults.add(Fault(call="domains.undefine", error="operation_failed", times=1))
+    stuck = await inside.do("spawn", spawning(asked))
+    assert stuck.status is Status.STUCK
+    again = await inside.do("spawn", spawning(asked))
+    assert again.error is not None
+    assert again.error["code"] == "conflict"
+    assert again.error["details"] == {"operation_id": str(stuck.id)}
+    assert (await inside.operations.retry(stuck.id)).status is Status.CANCELLED
+    assert (await inside.do("spawn", spawning(asked))).status is Status.SUCCEEDED
+
+
 async def test_a_destroy_ends_a_stuck_spawn_and_leaves_nothing_of_it(inside: Inside) -> None:
     asked = spec(disks=(VolumeDisk(id="v", connection=volume(inside, "v")),))
     inside.world.faults.add(Fault(call="volumes.disconnect", error="operation_failed", times=1))
