@@ -150,12 +150,16 @@ async def _ask(side: Side, method: str, args: dict[str, object], instance: str) 
 
 
 async def _settle_hanging(side: Side) -> None:
-    """As a person would: stuck and unknown ones are tried again."""
+    """As a person would: stuck and unknown ones are tried again, and given up where that is refused."""
     for row in journal.read(side.journal).hanging:
-        side.teller.count("stuck or unknown, retried")
-        side.retries[row.id] = side.retries.get(row.id, 0) + 1
         side.teller.tell(f"retry of {row.method} {row.id}, {row.status}: {json.dumps(row.answer)}")
-        await _ask(side, "retry_operation", {"operation_id": row.id}, row.instance or "")
+        answer = await _ask(side, "retry_operation", {"operation_id": row.id}, row.instance or "")
+        if b'"conflict"' in answer.answers[0]:
+            side.teller.count("stuck or unknown, given up")
+            await _ask(side, "abandon_operation", {"operation_id": row.id}, row.instance or "")
+        else:
+            side.teller.count("stuck or unknown, retried")
+            side.retries[row.id] = side.retries.get(row.id, 0) + 1
 
 
 async def _look(side: Side, asked: list[Asked]) -> list[str]:
@@ -163,7 +167,7 @@ async def _look(side: Side, asked: list[Asked]) -> list[str]:
     found = await _until_holds(lambda: _quiet(side))
     written = journal.read(side.journal)
     retried = frozenset(side.retries)
-    found += invariants.answers(asked, written, retried)
+    found += invariants.answers(asked, written)
     found += invariants.expiry(asked, written, (side.clock.low, side.clock.high), retried)
     found += await _until_holds(lambda: _as_told(side))
     found += invariants.stream(side.listener.events, journal.read(side.journal))

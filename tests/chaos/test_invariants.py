@@ -52,46 +52,46 @@ def unwritten(message: str = "the journal can't be written") -> dict[str, Any]:
 def test_an_answer_that_is_the_journals_holds_however_often_it_came() -> None:
     done = row(1)
     twice = asked(done, {"result": {"generation": 1}}, {"result": {"generation": 1}})
-    assert invariants.answers([twice], written(done), NONE) == []
+    assert invariants.answers([twice], written(done)) == []
 
 
 def test_a_request_that_is_there_twice_is_seen() -> None:
     done = row(1)
-    [found] = invariants.answers([asked(done)], written(done, replace(done, number=2)), NONE)
+    [found] = invariants.answers([asked(done)], written(done, replace(done, number=2)))
     assert "has 2 rows in the journal" in found
 
 
 def test_a_request_that_was_lost_is_seen() -> None:
-    [found] = invariants.answers([asked(row(1))], written(), NONE)
+    [found] = invariants.answers([asked(row(1))], written())
     assert "has 0 rows in the journal" in found
 
 
 def test_a_request_that_isnt_answered_is_seen() -> None:
     done = row(1)
-    [found] = invariants.answers([replace(asked(done), answers=[])], written(done), NONE)
+    [found] = invariants.answers([replace(asked(done), answers=[])], written(done))
     assert "has no answer" in found
 
 
 def test_an_answer_that_isnt_the_journals_is_seen() -> None:
     done = row(1)
     other = {"result": {"generation": 9}}
-    [found] = invariants.answers([asked(done, {"result": {"generation": 1}}, other)], written(done), NONE)
+    [found] = invariants.answers([asked(done, {"result": {"generation": 1}}, other)], written(done))
     assert "was told" in found
 
 
 def test_an_operation_that_never_ended_is_seen() -> None:
-    [found] = invariants.answers([], written(row(1, status="running")), NONE)
+    [found] = invariants.answers([], written(row(1, status="running")))
     assert "is running" in found
 
 
 def test_what_couldnt_be_written_down_may_be_refused_and_done_later() -> None:
     done = row(1)
-    assert invariants.answers([asked(done, unwritten(), {"result": {"generation": 1}})], written(done), NONE) == []
-    assert invariants.answers([asked(row(1), unwritten())], written(), NONE) == []
+    assert invariants.answers([asked(done, unwritten(), {"result": {"generation": 1}})], written(done)) == []
+    assert invariants.answers([asked(row(1), unwritten())], written()) == []
 
 
 def test_another_refusal_without_a_row_is_seen() -> None:
-    assert invariants.answers([asked(row(1), unwritten("libvirt is away"))], written(), NONE)
+    assert invariants.answers([asked(row(1), unwritten("libvirt is away"))], written())
 
 
 # not_after.
@@ -140,8 +140,11 @@ def event(number: int, kind: str = "compute.instance.start.end", **changes: Any)
     return plain | changes
 
 
-def told(number: int, operation: str, what: str) -> dict[str, Any]:
-    return event(number, f"compute.instance.start.{what}", data={"operation_id": operation})
+def told(number: int, operation: str, what: str, code: str = "no_capacity") -> dict[str, Any]:
+    data: dict[str, Any] = {"operation_id": operation}
+    if what == "error":
+        data["error"] = {"code": code}
+    return event(number, f"compute.instance.start.{what}", data=data)
 
 
 def power(number: int, old: str, new: str) -> dict[str, Any]:
@@ -199,10 +202,30 @@ def test_an_operation_that_told_too_much_or_too_little_is_seen(wrong: list[dict[
     assert invariants.told(wrong, written(OP), {})
 
 
-def test_a_retry_ends_once_more() -> None:
-    again = [*TOLD, told(3, OP.id, "error")]
-    assert invariants.told(again, written(OP), {OP.id: 1}) == []
-    assert invariants.told(TOLD, written(OP), {OP.id: 1})
+STUCK = told(2, OP.id, "error", "operation_stuck")
+
+
+def test_a_stuck_operation_ends_again_when_it_is_retried_or_its_instance_destroyed() -> None:
+    ended = [TOLD[0], STUCK, told(3, OP.id, "error", "cancelled")]
+    assert invariants.told(ended, written(OP), {}) == []
+    assert invariants.told([*ended, told(4, OP.id, "error", "cancelled")], written(OP), {})
+    assert invariants.told([TOLD[0], STUCK], written(OP), {})
+
+
+def test_one_that_is_left_stuck_has_no_other_end() -> None:
+    left = replace(OP, status="abandoned")
+    assert invariants.told([TOLD[0], STUCK], written(left), {}) == []
+    assert invariants.told([TOLD[0], STUCK, told(3, OP.id, "end")], written(left), {})
+    assert invariants.told([TOLD[0], STUCK, STUCK], written(left), {})
+    assert invariants.told([TOLD[0], STUCK, STUCK], written(left), {OP.id: 1}) == []
+
+
+def test_an_answer_that_isnt_final_may_come_before_the_one_that_is() -> None:
+    ended = row(1, status="cancelled", answer={"error": {"code": "cancelled"}})
+    open_, final = {"error": {"code": "operation_stuck"}}, {"error": {"code": "cancelled"}}
+    assert invariants.answers([asked(ended, open_, final)], written(ended)) == []
+    assert invariants.answers([asked(ended, open_)], written(ended)) == []
+    assert invariants.answers([asked(ended, final, {"error": {"code": "no_capacity"}})], written(ended))
 
 
 def test_two_changes_with_one_generation_are_seen() -> None:
