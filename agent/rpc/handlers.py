@@ -14,11 +14,20 @@ from uuid import UUID
 
 import structlog
 
-from agent.errors import AgentError, Conflict, InvalidRequest
+from agent.errors import AgentError, Conflict, InvalidRequest, NotFound
 from agent.hypervisor.ports import Hypervisor
 from agent.instances import Instances
 from agent.journal import Journal
-from agent.journal.records import Accepted, Answer, Different, NewEvent, NewOperation, Repeated, Status
+from agent.journal.records import (
+    Accepted,
+    Answer,
+    Different,
+    NewEvent,
+    NewOperation,
+    OperationRecord,
+    Repeated,
+    Status,
+)
 from agent.operations import TABLE
 from agent.operations.base import State
 from agent.operations.control import CONTROL
@@ -33,6 +42,9 @@ from agent.rpc.schema.base import Params
 from agent.spec import PowerState
 
 log = structlog.get_logger(__name__)
+
+PIECE = 100
+"""Operations that are read and shown at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +192,27 @@ class Handlers:
         return results.ConsoleOutput(observed_at=datetime.now(UTC), output=text)
 
     async def _list_operations(self, asked: params.ListOperations) -> results.OperationList:
-        records = await self._in.journal.operations(
+        """In pieces: a long list holds up neither the journal's writes nor the loop."""
+        shown: list[results.OperationView] = []
+        piece = await self._some_operations(asked, min(PIECE, asked.limit), asked.before)
+        while piece:
+            shown += [views.operation(record, self._in.operations.doing(record.id)) for record in piece]
+            try:
+                piece = await self._some_operations(asked, min(PIECE, asked.limit - len(shown)), piece[-1].id)
+            except NotFound:  # it was forgotten meanwhile, and so were all before it
+                break
+        return results.OperationList(observed_at=datetime.now(UTC), operations=tuple(shown))
+
+    async def _some_operations(
+        self, asked: params.ListOperations, limit: int, before: UUID | None
+    ) -> list[OperationRecord]:
+        return await self._in.journal.operations(
             instance_uuid=asked.instance_uuid,
             statuses=None if asked.status is None else [_status(asked.status)],
             method=asked.method,
-            limit=asked.limit,
-            before=asked.before,
+            limit=limit,
+            before=before,
         )
-        shown = tuple(views.operation(record, self._in.operations.doing(record.id)) for record in records)
-        return results.OperationList(observed_at=datetime.now(UTC), operations=shown)
 
     async def _get_operation(self, asked: params.GetOperation) -> results.GotOperation:
         record = await self._in.journal.operation(asked.operation_id)

@@ -17,7 +17,7 @@ from agent.hypervisor.fake.faults import Fault
 from agent.journal.records import Address, Caller
 from agent.power import PowerStates
 from agent.rpc.desk import Call, Request
-from agent.rpc.handlers import Handlers, Inside
+from agent.rpc.handlers import PIECE, Handlers, Inside
 from agent.rpc.schema import METHODS, results
 from agent.rpc.validation import validate
 from tests.unit.operations.conftest import Inside as Agent
@@ -254,3 +254,15 @@ async def test_the_generation_that_is_shown_is_the_one_that_is_asked_for(desk: D
     already, paused = [answer["result"] for answer in (await desk.answers())[-2:]]
     assert (already["already"], already["generation"]) == (True, shown)
     assert paused["generation"] == shown + 1
+
+
+async def test_a_long_list_of_operations_is_all_of_them_newest_first(desk: Desk) -> None:
+    absent = [str(uuid4()) for _ in range(2 * PIECE + 10)]
+    for uuid in absent:
+        await desk.do("start", {"instance_uuid": uuid})
+    for limit in (PIECE, PIECE + 1, 2 * PIECE, 1000):
+        listed = (await desk.read("list_operations", limit=limit)).operations
+        assert [str(operation.instance_uuid) for operation in listed] == absent[::-1][:limit]
+    half = listed[PIECE + 5]
+    rest = (await desk.read("list_operations", limit=1000, before=str(half.id))).operations
+    assert rest == listed[PIECE + 6 :]
