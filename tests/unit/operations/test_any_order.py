@@ -190,7 +190,7 @@ class AnyOrder(RuleBasedStateMachine):
                 if record.instance_uuid == uuid:
                     possible = after(record, possible)
             domain = domains.get(uuid)
-            assert (domain.state.value if domain else None) in possible, (uuid, possible)
+            assert (domain.state.value if domain else None) in possible, (possible, _told(records, uuid))
             if domain is None and possible == {None}:
                 assert self.inside.leftovers(uuid) == []
 
@@ -206,6 +206,15 @@ class AnyOrder(RuleBasedStateMachine):
         """Of the instances, in the order of acceptance."""
         newest_first = self.run(self.inside.journal.operations(limit=10_000))
         return [record for record in reversed(newest_first) if record.instance_uuid is not None]
+
+
+def _told(records: list[OperationRecord], uuid: UUID) -> list[str]:
+    """What became of an instance's operations, for whoever reads of a failure."""
+    return [
+        f"{r.method} {r.status} {[f'{s.name}={s.mark}' for s in r.steps]} {(r.error or {}).get('message')}"
+        for r in records
+        if r.instance_uuid == uuid
+    ]
 
 
 AnyOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
