@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -29,7 +30,7 @@ from agent.instances import Instances
 from agent.journal import Journal
 from agent.journal.lock import StateDirLock
 from agent.journal.records import NewEvent, OperationRecord
-from agent.journal.refusal import StartRefused
+from agent.journal.refusal import NoRoom, StartRefused
 from agent.journal.sealing import KeyFile
 from agent.names import Names
 from agent.notify import notify, watchdog_interval
@@ -59,6 +60,8 @@ DRAIN_S = 20.0
 """Seconds that work under way has to end after SIGTERM; what hasn't is resumed at the next start."""
 FLUSH_S = 5.0
 """Seconds that answers and events have to leave; what hasn't is sent at the next start."""
+ROOM_AGAIN_S = 2.0
+"""Seconds between two tries to open the journal on a full disk."""
 PRUNE_S = 600.0
 """Seconds between two looks for what the journal needs no more."""
 
@@ -132,7 +135,21 @@ class Service:
             if given is None
             else KeyFile.from_bytes(given.get_secret_value().encode())
         )
-        return await Journal.open(state_dir / "journal.db", key, host=self._settings.host, outbox_limit=limit)
+        opened = partial(Journal.open, state_dir / "journal.db", key, host=self._settings.host, outbox_limit=limit)
+        while True:
+            try:
+                return await opened()
+            except NoRoom as full:
+                if await self._stopped_within(ROOM_AGAIN_S):
+                    raise
+                # Whoever starts us again and again would give up at last; there may be room any moment.
+                notify(f"STATUS=Waiting for room: {full}")
+                log.warning("journal.no_room", error=str(full))
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return self._stopping.is_set()
 
     async def _wire(self) -> None:
         settings = self._settings

@@ -17,7 +17,7 @@ import apsw
 import structlog
 
 from agent.journal import migrations
-from agent.journal.refusal import StartRefused
+from agent.journal.refusal import NoRoom, StartRefused
 from agent.journal.sealing import KeyFile
 
 log = structlog.get_logger(__name__)
@@ -35,6 +35,8 @@ PRAGMAS = (
     "PRAGMA temp_store = MEMORY",
     "PRAGMA journal_size_limit = 16777216",
 )
+LEAST_ROOM_BYTES = 128 * 1024
+"""What an open journal takes beside its database, generously: the log's first pages and its index."""
 DAMAGED = (apsw.NotADBError, apsw.CorruptError)
 
 
@@ -45,14 +47,16 @@ class Opened:
 
 
 def open_journal(path: Path, key: KeyFile, host: str, now: datetime) -> Opened:
-    """Raises StartRefused: a newer schema, another host, another key, or a file that can't be opened."""
+    """Raises StartRefused: a newer schema, another host, another key, or a file that can't be opened; NoRoom on a
+    full disk."""
     try:
         _make_private(path)
         return _open(path, key, host)
     except DAMAGED as failure:
         _set_aside(path, str(failure), now)
     except (OSError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.FullError, apsw.IOError) as failure:
-        raise StartRefused(f"the journal {path} can't be opened for writing: {failure}") from failure
+        refusal = NoRoom if _is_full(path.parent) else StartRefused
+        raise refusal(f"the journal {path} can't be opened for writing: {failure}") from failure
     _make_private(path)
     return _open(path, key, host)
 
@@ -70,6 +74,15 @@ def _open(path: Path, key: KeyFile, host: str) -> Opened:
     except BaseException:
         db.close()
         raise
+
+
+def _is_full(directory: Path) -> bool:
+    """SQLite calls a full disk by several names, as it needs files of its own before it writes."""
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < LEAST_ROOM_BYTES
 
 
 def _make_private(path: Path) -> None:

@@ -3,3 +3,7 @@
 
 class StartRefused(Exception):
     """The agent must not start like this; the message says what was found and what to do about it."""
+
+
+class NoRoom(StartRefused):
+    """The disk is full: it may begin as soon as there is room."""
