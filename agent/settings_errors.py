@@ -187,6 +187,8 @@ def _parsed(files: list[Path]) -> tuple[dict[Path, dict[str, Any]], tuple[Proble
             broken.append(Problem(str(file), "", "isn't UTF-8 text"))
         except OSError as error:
             broken.append(Problem(str(file), "", f"can't be read: {error.strerror}"))
+        except (ValueError, RecursionError):  # a number of thousands of digits, a thousand lists in each other
+            broken.append(Problem(str(file), "", "can't be read: it holds more than any setting needs"))
     return tables, tuple(broken)
 
 

@@ -55,7 +55,6 @@ def test_a_domain_of_the_corpus_is_read_or_refused_and_no_file_with_it(name: str
     assert len(told) < 10_000
 
 
-@pytest.mark.timeout(60)
 @given(spoiled(SEEDS))
 def test_a_spoiled_domain_is_read_or_refused(xml: bytes) -> None:
     ask(xml.decode("utf-8", "surrogateescape"))

@@ -40,7 +40,6 @@ def test_no_head_of_the_corpus_passes_for_another_format(image: Path, name: str)
     assert (judge(image, content, DiskFormat.RAW) is not None) == (name == "mbr.bin")
 
 
-@pytest.mark.timeout(60)
 @given(
     st.lists(
         st.tuples(st.sampled_from(PLACES), spoiled(list(HEADS.values()), longest=4096)), min_size=1, max_size=3

@@ -67,7 +67,6 @@ MANY: dict[str, Any] = {
 }
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("args", MANY.values(), ids=MANY.keys())
 def test_a_message_full_of_one_thing_takes_no_more_than_its_size_is_worth(args: dict[str, Any]) -> None:
     base = {"uuid": "7b1f1b0e-28a7-4a0b-9a50-2a7d3c3f0a11", "name": "vm", "vcpus": 1, "memory_mb": 64}
@@ -87,7 +86,6 @@ PIECES = (
 FRAGMENTS = st.lists(st.sampled_from(PIECES), min_size=1, max_size=5).map("".join)
 
 
-@pytest.mark.timeout(60)
 @given(FRAGMENTS, st.sampled_from(["method", "k", "url", "hostname"]))
 def test_a_text_without_end_is_gone_through_in_no_time(fragment: str, key: str) -> None:
     """Some patterns take hours for what they take a moment for when it is short."""

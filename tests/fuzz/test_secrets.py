@@ -6,7 +6,6 @@ import json
 from copy import deepcopy
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
@@ -98,7 +97,6 @@ def test_any_bytes_are_cleaned_or_not_kept(body: bytes) -> None:
     assert redacted is None or isinstance(json.loads(redacted.body), dict)
 
 
-@pytest.mark.timeout(60)
 @given(FRAGMENTS)
 def test_a_line_of_any_length_is_cleaned_in_no_time(fragment: str) -> None:
     text = fragment * (100_000 // len(fragment))

@@ -90,6 +90,7 @@ def test_the_device_to_take_out_is_libvirts_own_text() -> None:
     assert 'tls="no" index="3"' in device
     assert "<address " in device
     assert device.count("<disk") == 1
+    assert device.endswith("</disk>\n")
     nic = readback.interface_element(RUNNING, "net-1")
     assert nic is not None
     assert "portid=" in nic
@@ -108,12 +109,14 @@ def test_all_targets_are_taken_also_a_strangers() -> None:
 
 def test_the_next_boot_order_follows_those_in_use() -> None:
     assert readback.next_boot_order(RUNNING) == 2
+    assert readback.next_boot_order(domain("<disk><boot order='3'/></disk><disk><boot order='1'/></disk>")) == 4
     assert readback.next_boot_order(EMPTY) is None
 
 
 def test_the_screen_and_the_console_are_told_while_they_are_there() -> None:
     assert readback.vnc_port(RUNNING) == 5901
     assert readback.vnc_port(DEFINED) is None
+    assert readback.vnc_port(domain("<graphics type='spice' port='5900'/>")) is None
     assert readback.console_path(RUNNING) == f"{HERE}/console.sock"
     assert readback.console_path(DEFINED) is None
     assert readback.console_log(RUNNING) == f"{HERE}/console.log"
