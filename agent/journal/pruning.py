@@ -6,16 +6,16 @@ broker hasn't confirmed. Events go from the oldest on only, so that what is kept
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import apsw
 
 from agent.journal.columns import from_time
 from agent.journal.writer import Writer
 
-PIECE = 200  # rows
+PIECE = 50  # rows; an operation's steps go with it
 VACUUM_PAGES = 64
 SPARE_PAGES = 256  # left free in the file, as the next rows will want them
 
@@ -34,15 +34,17 @@ class Limits:
 
 async def prune(writer: Writer, limits: Limits) -> int:
     """Returns the number of operations and events that were forgotten."""
-    pieces: tuple[Callable[[apsw.Connection], int], ...] = (
-        lambda db: old_operations(db, limits),
-        lambda db: surplus_operations(db, limits),
-        lambda db: events(db, limits),
-    )
     forgotten = 0
-    for piece in pieces:
-        while removed := await writer.write(piece):
-            forgotten += removed
+    while removed := await writer.write(lambda db: old_operations(db, limits)):
+        forgotten += removed
+    surplus = await writer.read(lambda db: surplus_operations(db, limits))
+    while removed := await writer.write(partial(oldest_operations, most=surplus)):
+        forgotten += removed
+        surplus -= removed
+    # Looked up once: to find the first young one, all old ones are gone through.
+    keep_from = await writer.read(lambda db: keep_events_from(db, limits))
+    while removed := await writer.write(lambda db: events(db, keep_from)):
+        forgotten += removed
     while await writer.write(vacuum):
         pass
     return forgotten
@@ -57,11 +59,16 @@ def old_operations(db: apsw.Connection, limits: Limits) -> int:
 
 
 def surplus_operations(db: apsw.Connection, limits: Limits) -> int:
+    """How many more there are than are to be kept."""
     ended = db.execute(f"SELECT count(*) FROM operations WHERE {PRUNABLE}").get  # noqa: S608 - a constant
+    return max(0, int(ended) - limits.max_operations)
+
+
+def oldest_operations(db: apsw.Connection, most: int) -> int:
     return _forget(
         db,
         f"SELECT number FROM operations WHERE {PRUNABLE} ORDER BY ended_at LIMIT ?",  # noqa: S608 - a constant
-        (min(PIECE, max(0, ended - limits.max_operations)),),
+        (min(PIECE, most),),
     )
 
 
@@ -71,15 +78,15 @@ def _forget(db: apsw.Connection, which: str, arguments: tuple[int, ...]) -> int:
     return db.changes()
 
 
-def events(db: apsw.Connection, limits: Limits) -> int:
+def events(db: apsw.Connection, keep_from: int) -> int:
     db.execute(
         "DELETE FROM events WHERE sequence < ? AND sequence < (SELECT min(sequence) FROM events) + ?",
-        (_keep_events_from(db, limits), PIECE),
+        (keep_from, PIECE),
     )
     return db.changes()
 
 
-def _keep_events_from(db: apsw.Connection, limits: Limits) -> int:
+def keep_events_from(db: apsw.Connection, limits: Limits) -> int:
     """The first sequence that stays: by age or by number, but no unsent one goes."""
     last = db.execute("SELECT last_sequence FROM journal").get
     # The first young one in the stream's order: times may jump back when the clock is set.
