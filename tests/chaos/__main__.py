@@ -29,7 +29,7 @@ DRIVERS: dict[str, tuple[str, ...]] = {"both": ("fake", "libvirt"), "fake": ("fa
 
 
 async def run(directory: Path, options: argparse.Namespace, story: Story) -> list[str]:
-    """The violations of the first round that has some."""
+    """The violations of the first round that has some, or of all together."""
     drivers, task = DRIVERS[options.driver], asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -39,7 +39,7 @@ async def run(directory: Path, options: argparse.Namespace, story: Story) -> lis
             for number in range(options.rounds):
                 if found := await _round(made, number, options):
                     return found
-            return []
+            return [f"{side.driver}: {line}" for side in made.sides for line in rounds.in_all(side)]
         finally:
             print(f"\nseed {options.seed}\n{table(story, list(drivers))}\n{_places(made)}\n", flush=True)
 

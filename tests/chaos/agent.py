@@ -17,7 +17,7 @@ from tests.e2e.daemon import Daemon
 
 STARTS = 12
 READY_S = 90.0
-REFUSAL = "compute-agent: "
+REFUSAL = b"compute-agent: "
 
 
 class Agent(Daemon):
@@ -28,6 +28,7 @@ class Agent(Daemon):
         # Whatever ends us, it doesn't stay.
         self.command = ["setpriv", "--pdeathsig", "KILL", *self.command]
         self._teller = teller
+        self._read = 0
         self.surprises: list[str] = []
 
     @property
@@ -35,9 +36,12 @@ class Agent(Daemon):
         return self._process is not None and self._process.poll() is None
 
     def lines(self) -> list[dict[str, Any]]:
-        """Without what it says plainly to who starts it: that it can't, as on a full disk."""
-        lines = self.log.read_text().splitlines()
-        return [json.loads(line) for line in lines if line.strip() and not line.startswith(REFUSAL)]
+        """What is new in the log, without what it says plainly to who starts it: that it can't."""
+        with self.log.open("rb") as log:
+            log.seek(self._read)
+            new, _, cut = log.read().rpartition(b"\n")
+            self._read = log.tell() - len(cut)
+        return [json.loads(line) for line in new.splitlines() if line and not line.startswith(REFUSAL)]
 
     async def up(self) -> None:
         """Start it, and again when a start is refused: the broker may still hold its last connection."""

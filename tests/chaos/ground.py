@@ -32,7 +32,8 @@ PLACES: dict[str, Callable[[], list[Place]]] = {"fake": fake_places, "libvirt": 
 @dataclass
 class Side:
     """One agent and its surroundings. `asked` is all that was ever asked; `disturbed`: instances whose power
-    somebody else changed. Of this round: `aims`, where it shall die, and `coming`, its requests."""
+    somebody else changed. Of this round: `aims`, where it shall die, `coming`, its requests, and `before`, the
+    number of the last operation that was accepted before it."""
 
     teller: Teller
     broker: Broker
@@ -48,6 +49,7 @@ class Side:
     asked: dict[str, Asked]
     aims: list[Aim] = field(default_factory=list)
     coming: list[Asked] = field(default_factory=list)
+    before: int = 0
     disturbed: set[str] = field(default_factory=set)
     retries: dict[str, int] = field(default_factory=dict)
 

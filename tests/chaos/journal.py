@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROWS = "SELECT number, id, identity, method, instance_uuid, status, answer FROM operations ORDER BY number"
+ROWS = (
+    "SELECT number, id, identity, method, instance_uuid, status, answer FROM operations "
+    "WHERE number > ? ORDER BY number"
+)
+STEPS = "SELECT operation, name, mark FROM steps WHERE operation > ? ORDER BY position"
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Written:
-    """All of it. `unsent`: answers and events that the broker hasn't confirmed."""
+    """`unsent`: answers and events that the broker hasn't confirmed."""
 
     rows: tuple[Row, ...]
     events: tuple[tuple[int, str], ...]  # sequence, type
@@ -47,12 +51,13 @@ class Written:
         return [row for row in self.rows if row.status in ("stuck", "unknown")]
 
 
-def read(path: Path) -> Written:
+def read(path: Path, after: int = 0) -> Written:
+    """All of it, or only the operations accepted after one, by its number."""
     db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
     try:
         db.execute("BEGIN")
         steps: dict[int, dict[str, str]] = {}
-        for number, name, mark in db.execute("SELECT operation, name, mark FROM steps ORDER BY position"):
+        for number, name, mark in db.execute(STEPS, (after,)):
             steps.setdefault(number, {})[name] = mark
         rows = tuple(
             Row(
@@ -65,7 +70,7 @@ def read(path: Path) -> Written:
                 answer=json.loads(answer or "{}"),
                 steps=steps.get(number, {}),
             )
-            for number, id_, identity, method, instance, status, answer in db.execute(ROWS)
+            for number, id_, identity, method, instance, status, answer in db.execute(ROWS, (after,))
         )
         events = tuple(db.execute("SELECT sequence, type FROM events ORDER BY sequence"))
         unsent, last = db.execute("SELECT unsent, last_sequence FROM journal").fetchone()

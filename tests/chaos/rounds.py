@@ -18,6 +18,7 @@ from tests.chaos import accidents, expected, invariants, journal
 from tests.chaos.accidents import Act, BrokerAct, name
 from tests.chaos.ground import Ground, Side
 from tests.chaos.hosts import Picture
+from tests.chaos.journal import Written
 from tests.chaos.load import Aim, Asked, new_uuid
 
 SETTLE_S = 120.0
@@ -75,6 +76,7 @@ async def _plan(ground: Ground, side: Side, seed: float, requests: int) -> Plan:
     side.aims = [Aim(place, new_uuid(rng)) for place in side.deck.deal(AIMS, rng)]
     asked = side.load.make(int(requests * SHARE[side.driver]), side.aims, rng)
     side.coming = asked
+    side.before = max((row.number for row in _written(side).rows), default=side.before)
     side.asked |= {request.message_id: request for request in asked}
     side.teller.count("requests", len(asked))
     side.clock.forget()
@@ -151,7 +153,7 @@ async def _ask(side: Side, method: str, args: dict[str, object], instance: str) 
 
 async def _settle_hanging(side: Side) -> None:
     """As a person would: stuck and unknown ones are tried again, and given up where that is refused."""
-    for row in journal.read(side.journal).hanging:
+    for row in _written(side).hanging:
         side.teller.tell(f"retry of {row.method} {row.id}, {row.status}: {json.dumps(row.answer)}")
         answer = await _ask(side, "retry_operation", {"operation_id": row.id}, row.instance or "")
         if b'"conflict"' in answer.answers[0]:
@@ -162,15 +164,31 @@ async def _settle_hanging(side: Side) -> None:
             side.retries[row.id] = side.retries.get(row.id, 0) + 1
 
 
+def _written(side: Side) -> Written:
+    """What this round has in the journal; all its instances are its own."""
+    return journal.read(side.journal, side.before)
+
+
+def in_all(side: Side) -> list[str]:
+    """What must hold of all rounds together, at the end."""
+    written, asked = journal.read(side.journal), side.asked.values()
+    return [
+        *invariants.answers(asked, written),
+        *invariants.stream(side.listener.events, written),
+        *invariants.told(side.listener.events, written, side.retries),
+        *invariants.generations(written),
+    ]
+
+
 async def _look(side: Side, asked: list[Asked]) -> list[str]:
     await _settle_hanging(side)
     found = await _until_holds(lambda: _quiet(side))
-    written = journal.read(side.journal)
+    written = _written(side)
     retried = frozenset(side.retries)
     found += invariants.answers(asked, written)
     found += invariants.expiry(asked, written, (side.clock.low, side.clock.high), retried)
     found += await _until_holds(lambda: _as_told(side))
-    found += invariants.stream(side.listener.events, journal.read(side.journal))
+    found += invariants.stream(side.listener.events, _written(side))
     found += invariants.told(side.listener.events, written, side.retries)
     found += invariants.generations(written)
     found += side.mail.differing + side.listener.mail.differing
@@ -181,7 +199,7 @@ async def _look(side: Side, asked: list[Asked]) -> list[str]:
 
 def _quiet(side: Side) -> list[str]:
     """Nothing is under way, and all that was written has been told."""
-    written = journal.read(side.journal)
+    written = _written(side)
     found = [f"{row.method} {row.id} is {row.status}" for row in written.unfinished]
     if written.unsent:
         found.append(f"{written.unsent} answers and events are unsent")
@@ -192,7 +210,7 @@ def _quiet(side: Side) -> list[str]:
 
 def _as_told(side: Side) -> list[str]:
     """libvirt, disk and journal agree, and the events say so."""
-    written, picture = journal.read(side.journal), side.host.picture()
+    written, picture = _written(side), side.host.picture()
     args = {name: request.args for name, request in side.asked.items()}
     must = expected.expect(written.rows, args)
     found = expected.differences(must, picture, side.disturbed)
