@@ -1,6 +1,6 @@
 """What an instance is, inside the agent: frozen models, never on the wire.
 
-`rpc.handlers` makes these from the published schema and nothing below knows that schema. They are what
+`rpc.convert` makes these from the published schema and nothing below knows that schema. They are what
 the journal keeps (secrets sealed) and what the hypervisor's builders read.
 
 Units: memory and disk sizes in MiB. Identifiers: a disk is known by `id` (a volume's id for volumes), an

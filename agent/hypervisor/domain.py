@@ -1,6 +1,6 @@
 """From a guest and a host to a domain's XML: what a guest of ours looks like is decided here.
 
-`connection` hands the result to defineXML; `plan` shows it to people. Two tables are the contents of a
+The libvirt driver hands the result to defineXML; `plan` shows it to people. Two tables are the contents of a
 domain: FIELDS has one pure function for each part of it, DEVICES one for each concern under <devices>. Their
 order means nothing: a new concern is a function and its line in a table.
 

@@ -1,4 +1,4 @@
-"""What the pure builders must know about this host. `connection` finds it out, `domain` and `limits` read it."""
+"""What the pure builders must know about this host. The driver finds it out, `domain` and `limits` read it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How one disk or interface of ours becomes a libvirt device; the policy of single devices lives here.
 
-`domain` builds whole guests of them, `connection` hot-plugs with `disk_xml` and `interface_xml`. Pure.
+`domain` builds whole guests of them, the libvirt driver hot-plugs with `disk_xml` and `interface_xml`. Pure.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a live domain's XML says, in the words of `ports`. Pure; what isn't known is passed over.
 
-`connection` calls it on what XMLDesc gave. Devices are told by alias (`ua-<id>`), a disk that has lost its
+The libvirt driver calls it on what XMLDesc gave. Devices are told by alias (`ua-<id>`), a disk that has lost its
 alias by its serial; never by target, which is only a hint. To take a device out, hand libvirt its own text
 back (`disk_element`, `interface_element`): libvirt compares more than our views hold.
 """

@@ -285,7 +285,6 @@ DEVICES: dict[str, Element] = {
         cache="none",
         io="native",
         discard="unmap",
-        detect_zeroes="unmap",
         serial="S-1",
         boot_order=1,
         alias="ua-root",

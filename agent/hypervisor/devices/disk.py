@@ -1,6 +1,6 @@
 """<disk>: one class for each thing that can be behind a disk.
 
-`domain.plugged` makes them. The drive is known by its alias (`ua-<id>`) and serial; `target` is a hint.
+`plugged` makes them. The drive is known by its alias (`ua-<id>`) and serial; `target` is a hint.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ class _Disk(Element):
     cache: Annotated[Literal["none", "writeback", "writethrough", "unsafe"] | None, At("driver/@cache")] = None
     io: Annotated[Literal["native", "threads", "io_uring"] | None, At("driver/@io")] = None
     discard: Annotated[Literal["unmap", "ignore"] | None, At("driver/@discard")] = None
-    detect_zeroes: Annotated[Literal["off", "on", "unmap"] | None, At("driver/@detect_zeroes")] = None
     target: Annotated[str, At("target/@dev")]
     bus: Annotated[DiskBus, At("target/@bus")]
     readonly: Annotated[bool, At("readonly")] = False
