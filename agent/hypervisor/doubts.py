@@ -63,8 +63,9 @@ class Change:
     """One call. `begin` and `end` may come from any thread, once each; `told` is called on the loop when a call
     ends that nobody waits for, or whose answer is lost."""
 
-    def __init__(self, uuid: UUID, told: Callable[[Change, bool], None]) -> None:
+    def __init__(self, uuid: UUID, told: Callable[[Change, bool], None], *, beside: bool = False) -> None:
         self.uuid = uuid
+        self.beside = beside
         self.left_at: float | None = None
         self._told = told
         self._loop = asyncio.get_running_loop()
@@ -123,15 +124,20 @@ class Doubts:
         self._suspects: dict[UUID, asyncio.Task[AgentError | None]] = {}
         self._ended = asyncio.Event()
 
+    def under_way(self, uuid: UUID) -> bool:
+        """Whether a call on this instance hasn't returned, be it waited for or given up."""
+        return uuid in self._changes
+
     @contextmanager
-    def change(self, uuid: UUID) -> Iterator[Change]:
+    def change(self, uuid: UUID, *, beside: bool = False) -> Iterator[Change]:
         """Around a call on an instance, for as long as somebody waits for it. Raises Unavailable while an earlier
-        one, given up, hasn't returned: nothing is done under its feet, whoever forgot to ask `settle`."""
-        if any(earlier.left_at is not None for earlier in self._changes.get(uuid, ())):
+        one, given up, hasn't returned: nothing is done under its feet, whoever forgot to ask `settle`. `beside`:
+        it is there to make that one return."""
+        if not beside and any(earlier.left_at is not None for earlier in self._changes.get(uuid, ())):
             raise Unavailable(
                 f"a call on instance {uuid} was given up and hasn't returned yet: what it does isn't known before"
             )
-        change = Change(uuid, self._told)
+        change = Change(uuid, self._told, beside=beside)
         self._changes.setdefault(uuid, set()).add(change)
         try:
             yield change
@@ -158,7 +164,9 @@ class Doubts:
     async def _all_over(self, uuid: UUID) -> None:
         while changes := self._changes.get(uuid):
             now = time.monotonic()
-            left = max(change.left_at or now for change in changes) + self._patience.bound_s - now
+            # What was made to break another off gives that one no more time.
+            counted = [change for change in changes if not change.beside] or changes
+            left = max(change.left_at or now for change in counted) + self._patience.bound_s - now
             if left <= 0:
                 raise Unavailable(
                     f"a call on instance {uuid} that was given up hangs still and may yet take effect; "

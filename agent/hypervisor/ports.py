@@ -190,6 +190,11 @@ class Domains(Protocol):
         """
         ...
 
+    async def break_off(self, uuid: UUID) -> None:
+        """For a guest that is to be destroyed: while a call on it is under way, pull the plug, so that it returns
+        and the instance settles. Does nothing while none is, and where the hypervisor itself hangs."""
+        ...
+
     def suspect(self, uuid: UUID) -> None:
         """An earlier run of the agent may have left a call on this instance under way: `settle` looks until it
         rests."""

@@ -258,10 +258,25 @@ class Operations:
         except Busy as refusal:
             await self._finish(record, refusal, {})
             return None
+        if operation.preempts and record.if_generation is None:
+            self._beside(self._free(record, job))
         return job
 
+    async def _free(self, record: OperationRecord, job: Job) -> None:
+        """Until a destroy has ended: what hangs on its instance hangs in a guest that shall end anyway. Not for
+        one that may yet be refused."""
+        domains, uuid = self._ground.hypervisor.domains, record.instance_uuid
+        while uuid is not None and not await _within(self._ground.limits.hangs_s, job.ended):
+            if record.not_after is None or datetime.now(UTC) < record.not_after:
+                with suppress(AgentError):
+                    await domains.break_off(uuid)
+
     def _start_control(self, record: OperationRecord) -> None:
-        task = asyncio.create_task(self._perform(record, self._do_control(record)))
+        self._beside(self._perform(record, self._do_control(record)))
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Beside the turns, until it ends or the agent stops."""
+        task = asyncio.create_task(work)
         self._controlling.add(task)
         task.add_done_callback(self._controlling.discard)
 
@@ -343,3 +358,10 @@ class Operations:
     def _ending(self, record: OperationRecord, ending: str, data: dict[str, Any]) -> list[NewEvent]:
         """The operation that was acted on tells of itself; a control has no events of its own."""
         return [] if record.method in self._control else [event(record, ending, data)]
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()

@@ -38,6 +38,8 @@ class Limits:
     spawn_timeout_s: float
     operation_timeout_s: float
     max_pending: int
+    hangs_s: float = 5.0
+    """After which what is under way on an instance that is to be destroyed is broken off, and again and again."""
 
 
 @dataclass(frozen=True, slots=True)

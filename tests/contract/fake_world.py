@@ -99,6 +99,14 @@ class FakeHost:
         finally:
             self._hands.faults.clear("domains.*")
 
+    @asynccontextmanager
+    async def guest_deaf(self, uuid: UUID) -> AsyncIterator[None]:
+        self._hands.faults.add(Fault(call="domains.pause", instance=uuid, hang=True))
+        try:
+            yield
+        finally:
+            self._hands.faults.clear("domains.pause")
+
     def spec(self) -> InstanceSpec:
         uuid = uuid4()
         return InstanceSpec(uuid=uuid, name=f"guest-{uuid}", vcpus=1, memory_mb=64)

@@ -31,6 +31,7 @@ from agent.spec import (
     VolumeConnection,
 )
 from tests.contract.world import SEEN_SERIAL, Observed
+from tests.e2e.freeze import qemu, stopped
 from tests.rig.images import guest_image, overlay
 from tests.rig.libvirtd import Libvirtd
 from tests.rig.nbd import NbdExport
@@ -130,6 +131,11 @@ class LibvirtHost:
             yield
         finally:
             await asyncio.to_thread(self._libvirtd.thaw)
+
+    @asynccontextmanager
+    async def guest_deaf(self, uuid: UUID) -> AsyncIterator[None]:
+        with stopped(qemu(str(uuid))):
+            yield
 
     def spec(self) -> InstanceSpec:
         uuid = uuid4()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from agent import deadline
-from agent.errors import NotFound, TimedOut
+from agent.errors import NotFound, TimedOut, Unavailable
 from agent.spec import InstanceSpec, PowerState
 from tests.contract.world import World, guest_of, made, running
 
@@ -78,6 +78,32 @@ async def test_other_instances_are_settled_all_the_while(world: World) -> None:
     sick, well = await made(world, world.spec()), await made(world, world.spec())
     async with late(world, sick, domains.undefine(sick.uuid)):
         await asyncio.wait_for(domains.settle(well.uuid), world.moment)
+
+
+async def test_a_call_that_hangs_in_its_guest_is_broken_off_where_the_guest_shall_end(world: World) -> None:
+    domains = world.hypervisor.domains
+    spec, other = await running(world, world.spec()), await running(world, world.spec())
+    async with world.guest_deaf(spec.uuid):
+        with deadline.within(0.3), pytest.raises(TimedOut):
+            await domains.pause(spec.uuid)
+        await asyncio.wait_for(domains.break_off(spec.uuid), world.patience)
+        await asyncio.wait_for(domains.settle(spec.uuid), world.patience)
+        await remove(world, spec)
+    await domains.break_off(other.uuid)
+    assert (await domains.get(other.uuid)).power_state is PowerState.RUNNING
+
+
+async def test_where_the_hypervisor_itself_hangs_nothing_is_broken_off(world: World) -> None:
+    domains = world.hypervisor.domains
+    spec = await running(world, world.spec())
+    async with world.daemon_deaf():
+        with deadline.within(0.3), pytest.raises(TimedOut):
+            await domains.pause(spec.uuid)
+        with deadline.within(world.moment), pytest.raises((TimedOut, Unavailable)):
+            await domains.break_off(spec.uuid)
+        await asyncio.sleep(3)  # longer than an answer is waited for before a plug is pulled
+    await asyncio.wait_for(domains.settle(spec.uuid), world.patience)
+    assert (await domains.get(spec.uuid)).power_state is PowerState.PAUSED
 
 
 async def test_a_read_that_was_given_up_leaves_nothing_to_wait_for(world: World) -> None:

@@ -130,6 +130,10 @@ class World(Protocol):
         """Inside, what is asked of the hypervisor's daemon neither fails nor returns; after, it goes on."""
         ...
 
+    def guest_deaf(self, uuid: UUID) -> AbstractAsyncContextManager[None]:
+        """Inside, a running guest's process neither does what it is told nor ends by itself; `pause` hangs."""
+        ...
+
     # What a test makes guests from.
 
     def spec(self) -> InstanceSpec:

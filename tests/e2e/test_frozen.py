@@ -75,6 +75,19 @@ async def test_a_guest_whose_qemu_is_stopped_stops_nobody_else(agent: Daemon, cl
         assert (await states(client))[sick["instance_uuid"]] == ("running", None)
 
 
+async def test_a_guest_whose_qemu_is_stopped_and_lets_a_change_hang_can_be_destroyed(
+    agent: Daemon, client: PlainClient
+) -> None:
+    async with guests(client, 1) as [sick]:
+        with stopped(qemu(sick["instance_uuid"])):
+            hanging = asyncio.create_task(client.ask("pause", sick))
+            await client.event("compute.instance.pause.start")
+            destroyed = await client.call("destroy", sick)
+            assert not destroyed["already"]
+            assert (await hanging)["error"]["code"] == "cancelled"
+        assert sick["instance_uuid"] not in await states(client)
+
+
 async def test_a_libvirtd_that_is_stopped_keeps_no_read_waiting_and_what_it_shows_is_marked(
     agent: Daemon, client: PlainClient, rig: Rig
 ) -> None:

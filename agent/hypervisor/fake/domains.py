@@ -100,6 +100,9 @@ class FakeDomains:
 
     @gated
     async def power_off(self, uuid: UUID) -> None:
+        self._pull_plug(uuid)
+
+    def _pull_plug(self, uuid: UUID) -> None:
         def change(had: Domain, now: float) -> Domain:
             return life.stopped(had, now, PowerState.SHUTDOWN, "destroyed") if had.active else had
 
@@ -202,6 +205,11 @@ class FakeDomains:
 
     async def settle(self, uuid: UUID) -> None:
         await self.gate.doubts.settle(uuid)
+
+    @gated
+    async def break_off(self, uuid: UUID) -> None:
+        if self.gate.break_off(uuid):
+            self._pull_plug(uuid)
 
     def suspect(self, uuid: UUID) -> None:
         self.gate.doubts.suspect(uuid)

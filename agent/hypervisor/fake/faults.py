@@ -64,6 +64,10 @@ class Point(NamedTuple):
     method: str | None
 
 
+BESIDE = "domains.break_off"
+"""Made beside a call that hangs: it waits for none, and none for it."""
+
+
 class Fault(Frozen):
     """One line of the file. `taken` counts how often it struck; past `times` it is spent."""
 
@@ -154,6 +158,7 @@ class Gate:
         self._world = world
         self._call_timeout = call_timeout
         self._late: set[asyncio.Task[Any]] = set()
+        self._under_way: dict[UUID, set[Passage]] = {}
         self.doubts = doubts
         self.faults = Faults(world)
 
@@ -164,14 +169,23 @@ class Gate:
             return await self._run(call, instance, work, ends)
 
     async def _run(self, call: str, instance: UUID | None, work: Callable[[], Awaitable[R]], ends: float) -> R:
-        if instance is None or call in READS:
+        if instance is None or call in READS or call == BESIDE:
             return await self._through(Passage(self.faults, call, instance, ends), work)
         passage = Passage(self.faults, call, instance, ends, asyncio.get_running_loop().create_future())
         with self.doubts.change(instance) as change:
             change.begin()
+            self._under_way.setdefault(instance, set()).add(passage)
             doing = asyncio.ensure_future(self._through(passage, work))
             doing.add_done_callback(lambda _: change.end())
+            doing.add_done_callback(lambda _: self._under_way[instance].discard(passage))
             return await self._outcome(call, doing, passage)
+
+    def break_off(self, instance: UUID) -> bool:
+        """End what hangs of an instance's calls, with an error; False when none is under way."""
+        under_way = self._under_way.get(instance, set())
+        for passage in under_way:
+            passage.broken_off = True
+        return bool(under_way)
 
     async def _through(self, passage: Passage, work: Callable[[], Awaitable[R]]) -> R:
         token = _passage.set(passage)
@@ -220,6 +234,7 @@ class Passage:
         given_up: asyncio.Future[None] | None = None,
     ) -> None:
         self.given_up = given_up
+        self.broken_off = False
         self._faults = faults
         self._call = call
         self._instance = instance
@@ -253,8 +268,10 @@ class Passage:
     async def _released(self, fault: Fault, slow_until: float) -> None:
         if (left := slow_until - time.monotonic()) > 0:
             await asyncio.sleep(left)
-        while fault.hang and self._faults.has(fault):  # noqa: ASYNC110
+        while fault.hang and self._faults.has(fault):
             # Other processes take the line out: there is no event to wait for.
+            if self.broken_off:
+                raise errors.OperationFailed(f"{self._call}: the guest has ended")
             await asyncio.sleep(RELEASE_POLL)
 
 

@@ -6,6 +6,7 @@ what is done. A domain that isn't ours is as good as absent.
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from uuid import UUID
 
@@ -101,6 +102,15 @@ def power_off(here: Here, uuid: UUID) -> None:
                 domain.destroy()
                 return
             raise _held(domain)
+
+
+def break_off(here: Here, uuid: UUID, before: float) -> None:
+    """What hangs in its QEMU returns when that is gone. Nothing is done after `before`, by the monotonic clock: a
+    libvirt that answers so late is the one that hung."""
+    domain = find_ours(here, uuid)
+    if domain is not None and time.monotonic() < before:
+        with tolerating(Code.NO_DOMAIN, Code.OPERATION_INVALID, Code.OPERATION_TIMEOUT):
+            domain.destroy()
 
 
 def _held(domain: Domain) -> AgentError:

@@ -46,7 +46,7 @@ class Lane(enum.StrEnum):
     """Calls that may wait for each other, because they take about as long."""
 
     QUERY = "query"  # reads: milliseconds, libvirtd answers them without asking a guest's QEMU
-    GUEST = "guest"  # reads that a guest's QEMU or its files must answer: a sick one may let them hang
+    GUEST = "guest"  # what a sick guest may let hang: reads that its QEMU or its files must answer, and its end
     SHORT = "short"  # changes: below a second
     START = "start"  # starting guests; more than four at once gain nothing, so its size is the limit
     LONG = "long"  # saving memory to disk

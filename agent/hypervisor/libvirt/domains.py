@@ -8,6 +8,7 @@ thing runs in, and what it is called in errors.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -33,6 +34,10 @@ from agent.spec import AnyInterface, PluggedDisk, PowerState, VolumeConnection
 T = TypeVar("T")
 
 STARTS = 3
+LOOK_S = 2.0
+"""Seconds within which libvirt must have shown that it answers, or no plug is pulled."""
+END_S = 30.0
+"""Seconds that may take: a QEMU that ignores SIGTERM is killed after ten."""
 
 FactsFor = Callable[[UUID], HostFacts]
 """What the builders must know of this host, for one instance."""
@@ -145,6 +150,12 @@ class LibvirtDomains:
 
     async def settle(self, uuid: UUID) -> None:
         await self._doubts.settle(uuid)
+
+    async def break_off(self, uuid: UUID) -> None:
+        if self._doubts.under_way(uuid):
+            pull = self._asked(partial(changes.break_off, uuid=uuid, before=time.monotonic() + LOOK_S))
+            with self._doubts.change(uuid, beside=True) as change:
+                await self._libvirt.call(Lane.GUEST, pull, what=f"end {uuid}", timeout=END_S, change=change)
 
     def suspect(self, uuid: UUID) -> None:
         self._doubts.suspect(uuid)

@@ -113,6 +113,19 @@ async def test_what_hangs_past_the_bound_is_said_and_then_said_at_once() -> None
     assert time.monotonic() - began < 0.1
 
 
+async def test_what_is_made_beside_a_call_that_hangs_is_let_through_and_gives_it_no_more_time() -> None:
+    known = doubts(bound_s=0.1)
+    late = given_up(known, A)
+    with known.change(A, beside=True) as breaking:
+        assert breaking.begin()
+        with pytest.raises(Unavailable, match="hangs still"):
+            await asyncio.wait_for(known.settle(A), 5)
+        breaking.end()
+    late.end()
+    await asyncio.sleep(0)
+    await known.settle(A)
+
+
 async def test_past_the_bound_it_still_settles_when_the_call_comes_back() -> None:
     known = doubts(bound_s=0.05)
     late = given_up(known, A)

@@ -46,6 +46,7 @@ class Inside:
         cls,
         directory: Path,
         max_pending: int = 1000,
+        hangs_s: float = 5.0,
         table: Mapping[str, Operation[Any]] = TABLE,
         **driver: Any,
     ) -> Inside:
@@ -55,7 +56,7 @@ class Inside:
         fast: dict[str, Any] = {"hostname": "h1", "poll": 0.02, "detach_timeout": 0.3}
         hypervisor = fake_driver(directory, **fast | driver)
         instances = Instances(max_waiting=4)
-        limits = Limits(spawn_timeout_s=30, operation_timeout_s=30, max_pending=max_pending)
+        limits = Limits(spawn_timeout_s=30, operation_timeout_s=30, max_pending=max_pending, hangs_s=hangs_s)
         operations = Operations(
             journal,
             hypervisor,

@@ -289,3 +289,44 @@ async def test_after_a_restart_a_spawn_of_which_nothing_can_be_seen_is_undone(in
         assert after.leftovers(asked.uuid) == []
     finally:
         await after.close()
+
+
+@pytest.fixture
+async def hasty(tmp_path: Path) -> AsyncIterator[Inside]:
+    """Breaks off after a moment what hangs on an instance that is to be destroyed."""
+    opened = await Inside.open(tmp_path, hangs_s=SHORT, call_timeout=SHORT)
+    yield opened
+    opened.world.faults.clear()
+    await opened.close()
+
+
+async def hanging_pause(inside: Inside) -> InstanceSpec:
+    asked = spec()
+    assert (await inside.do("spawn", spawning(asked))).status is Status.SUCCEEDED
+    await unknown(inside, "pause", Power(instance_uuid=asked.uuid), call="domains.pause")
+    return asked
+
+
+async def test_a_destroy_doesnt_wait_for_what_hangs_in_its_guest(hasty: Inside) -> None:
+    asked = await hanging_pause(hasty)
+    destroy = await hasty.do("destroy", Destroy(instance_uuid=asked.uuid))
+    assert destroy.status is Status.SUCCEEDED, destroy.error
+    assert hasty.leftovers(asked.uuid) == []
+
+
+async def test_a_destroy_that_may_yet_be_refused_breaks_nothing_off(hasty: Inside) -> None:
+    asked = await hanging_pause(hasty)
+    destroy = await hasty.submit("destroy", Destroy(instance_uuid=asked.uuid), if_generation=99)
+    await still_waits(hasty, destroy)
+    assert hasty.world.domains()[asked.uuid].state is PowerState.RUNNING
+    hasty.world.faults.clear()
+    assert (await hasty.ended(destroy)).status is Status.FAILED
+
+
+async def test_for_no_other_change_is_broken_off_what_hangs(hasty: Inside) -> None:
+    asked = await hanging_pause(hasty)
+    unpause = await hasty.submit("unpause", Power(instance_uuid=asked.uuid))
+    await still_waits(hasty, unpause)
+    assert hasty.world.domains()[asked.uuid].state is PowerState.RUNNING
+    hasty.world.faults.clear()
+    assert (await hasty.ended(unpause)).status is Status.SUCCEEDED
