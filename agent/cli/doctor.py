@@ -120,9 +120,10 @@ def _remove(session: Session, wanted: tuple[str, ...], yes: bool) -> int:
         if not yes:
             _confirm(name)
         try:
-            session.out.note(asyncio.run(remove(session.settings, name)))
+            done = asyncio.run(remove(session.settings, name))
         except CantCheck as cant:
             raise click.UsageError(f"{cant}{f'; {cant.mend}' if cant.mend else ''}") from cant
+        session.out.line({"removed": name}, done)
     return exit_codes.OK
 
 

@@ -10,7 +10,7 @@ from agent.doctor.finding import Finding, Findings, broken, ok, warning
 from agent.names import Names
 from agent.rpc.connection import describe
 from agent.rpc.inspection import Inspection, LoginRefused, Seen, Trouble, inspect
-from agent.settings import Settings
+from agent.settings import Amqp, Settings
 
 BACKLOG = 1000
 """Commands that wait; a queue that has more isn't kept up with."""
@@ -26,17 +26,31 @@ async def check(settings: Settings) -> Findings:
         seen = await inspect(settings.amqp, settings.rpc, names)
     except LoginRefused as error:
         says = f"{where} refuses user {url.user!r}: {describe(error)}"
-        return [
-            broken(says, "set user and password in amqp.url; rabbitmqctl authenticate_user shows what is right")
-        ]
+        return [broken(says, f"set user and password in amqp.url{_hint(settings)}")]
     except Trouble as error:
-        return [broken(f"{where} can't be used: {describe(error)}", "see that it runs, and set amqp.url")]
+        return [
+            broken(
+                f"{where} can't be used: {describe(error)}", f"see that it runs, and set amqp.url{_hint(settings)}"
+            )
+        ]
     found = [finding for rule in RULES for finding in rule(seen, names)]
     return (
         [ok(f"{where}, RabbitMQ {seen.version}"), *found]
         if found
         else [ok(f"{where}, RabbitMQ {seen.version}; {len(seen.queues)} queues as they should be")]
     )
+
+
+def _hint(settings: Settings) -> str:
+    """systemd hands a credential to the agent alone, and this isn't the agent."""
+    if settings.amqp.url != Amqp().url:
+        return ""
+    return f"; {_CREDENTIAL}"
+
+
+_CREDENTIAL = (
+    "it isn't set here: if it is a credential, CREDENTIALS_DIRECTORY=/run/credentials/compute-agent.service"
+)
 
 
 def _missing(seen: Inspection, names: Names) -> Iterator[Finding]:

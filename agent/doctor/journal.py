@@ -14,7 +14,7 @@ from agent.doctor.finding import CantCheck, Finding, Findings, broken, ok, unche
 from agent.hypervisor.storage.blocking import look
 from agent.hypervisor.storage.capacity import MIB
 from agent.journal import migrations
-from agent.journal.reading import Reader, State, Unreadable
+from agent.journal.reading import Damaged, Reader, State, TooLong, Unreadable
 from agent.settings import Settings
 
 READ_S = 20.0
@@ -48,11 +48,12 @@ def examine(settings: Settings, seconds: float = READ_S) -> Iterator[Finding]:
         yield warning(f"there is no journal at {path}", "start the agent: it makes one")
     except PermissionError as error:
         raise CantCheck(f"{path}: {error.strerror}", "run this as root or as the agent's user") from error
-    except Unreadable as error:
-        if not error.damaged:
-            yield unchecked(str(error), "run this as root or as the agent's user")
-            return
+    except Damaged as error:
         yield broken(str(error), SET_ASIDE)
+    except TooLong as error:
+        yield unchecked(str(error), "try again when the host has less to do")
+    except Unreadable as error:
+        yield unchecked(str(error), "run this as root or as the agent's user")
 
 
 def _soundness(path: Path, journal: Reader) -> Finding:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -74,13 +75,39 @@ class StateDirLock:
 
 
 def holder(state_dir: Path) -> int | None:
-    """The pid of the agent that has the directory; None when none has. Only looks: to try the lock, if only for
-    a moment, could keep an agent from starting."""
+    """The pid of the agent that has the directory, 0 when it can't be told; None when none has. Only looks: to try
+    the lock, if only for a moment, could keep an agent from starting."""
     path = state_dir / "lock"
     try:
-        inode, written = path.stat().st_ino, path.read_text().split()
-        locks = Path("/proc/locks").read_text().splitlines()
+        about, locks = path.stat(), Path("/proc/locks").read_text().splitlines()
     except FileNotFoundError:
         return None
-    taken = any(f":{inode} " in line and " FLOCK " in line for line in locks)
-    return int(written[0]) if taken and written and written[0].isdigit() else None
+    written = _written(path)
+    pids = {int(pid) for pid, where in _flocks(locks) if _is(where, about, int(pid) == written)}
+    return None if not pids else next((pid for pid in pids if pid > 0), written or 0)
+
+
+def _flocks(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """pid and device:inode of each, from lines such as `1: FLOCK  ADVISORY  WRITE 812 fd:00:1234 0 EOF`. Who waits
+    for one has `->` behind the number."""
+    for line in lines:
+        words = line.split()
+        if words[1] == "FLOCK":
+            yield words[4], words[5]
+
+
+def _is(where: str, about: os.stat_result, sure: bool) -> bool:
+    """The device in /proc/locks isn't always that of stat (btrfs, overlayfs): then the pid decides."""
+    device, _, inode = where.rpartition(":")
+    if int(inode) != about.st_ino:
+        return False
+    return sure or device == f"{os.major(about.st_dev):02x}:{os.minor(about.st_dev):02x}"
+
+
+def _written(path: Path) -> int | None:
+    """The pid in the file, which is the last holder's; None when it can't be read."""
+    try:
+        first = path.read_text().split()[:1]
+    except PermissionError:
+        return None
+    return int(first[0]) if first and first[0].isdigit() else None

@@ -27,11 +27,15 @@ OPEN = (Status.QUEUED, Status.RUNNING, Status.UNKNOWN, Status.STUCK)
 
 
 class Unreadable(Exception):
-    """The journal can't be read, and why. `damaged`: what is there is no sound journal."""
+    """The journal can't be read, and why."""
 
-    def __init__(self, why: str, *, damaged: bool = False) -> None:
-        super().__init__(why)
-        self.damaged = damaged
+
+class Damaged(Unreadable):
+    """What is there is no sound journal."""
+
+
+class TooLong(Unreadable):
+    """It isn't read within the time given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +181,8 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGED as failure:
-        raise Unreadable(f"{path} is damaged: {failure}", damaged=True) from failure
+        raise Damaged(f"{path} is damaged: {failure}") from failure
     except apsw.InterruptError as failure:
-        raise Unreadable(f"reading {path} takes too long") from failure
+        raise TooLong(f"reading {path} takes too long") from failure
     except apsw.Error as failure:
         raise Unreadable(f"{path} can't be read: {failure}") from failure

@@ -156,6 +156,18 @@ async def test_after_the_loss_of_the_journal_no_guest_is_an_orphan(
     assert uuid in FakeWorld(fake_agent.state_dir).domains()
 
 
+async def test_a_guest_that_came_while_no_agent_ran_is_an_orphan_until_one_takes_it_up(
+    fake_agent: Daemon, client: PlainClient
+) -> None:
+    await spawned(client)
+    new = InstanceSpec(uuid=uuid4(), name="new", vcpus=1, memory_mb=1)
+    with stopped(fake_agent):
+        FakeWorld(fake_agent.state_dir).make_of(new, fake_agent.host)
+        assert orphans(fake_agent) == {f"domain:{new.uuid}"}
+    assert orphans(fake_agent) == set()
+    assert refused(fake_agent, f"domain:{new.uuid}") == CONFLICT
+
+
 async def test_without_a_person_or_yes_nothing_is_removed(fake_agent: Daemon) -> None:
     lost = directory_of(fake_agent, uuid4())
     done = agent_cli(fake_agent, "doctor", "--remove", f"directory:{lost.name}")
@@ -301,6 +313,16 @@ async def test_the_checks_of_a_well_host_find_nothing_broken(agent: Daemon) -> N
     wrong = [line for line in report["checks"] if line["verdict"] in ("broken", "not checked")]
     assert [line["says"] for line in wrong if "how many clients" not in line["says"]] == []
     assert {line["check"] for line in report["checks"]} >= {"settings", "agent", "broker", "libvirt", "orphans"}
+
+
+async def test_a_directory_that_qemus_user_cant_pass_through_is_told(agent: Daemon) -> None:
+    agent.state_dir.chmod(0o700)
+    try:
+        (line,) = told(agent, "permissions")
+    finally:
+        agent.state_dir.chmod(0o711)
+    assert line["verdict"] == "warning"
+    assert line["mend"] == f"chmod o+x {agent.state_dir}"
 
 
 async def test_a_libvirt_that_doesnt_answer_is_told_and_the_other_checks_are_made(agent: Daemon, rig: Rig) -> None:

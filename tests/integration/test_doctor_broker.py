@@ -65,6 +65,14 @@ async def test_a_broker_that_isnt_there_is_broken() -> None:
     assert "hidden" not in str(finding)
 
 
+async def test_a_broker_that_isnt_in_the_settings_may_be_in_a_credential() -> None:
+    names = new_names()
+    unset = Settings(host=names.host, rpc=Rpc(exchange=names.exchange, topic=names.topic))
+    told = [finding.mend for finding in await check(unset) if finding.verdict is Verdict.BROKEN]
+    assert "CREDENTIALS_DIRECTORY" in str(told[0])
+    assert "CREDENTIALS_DIRECTORY" not in str((await only("amqp://u:p@127.0.0.1:9/", names)).mend)
+
+
 async def test_a_wrong_password_is_told_without_it(broker: Broker) -> None:
     url = broker.url.replace(broker.identity.password, "not-the-password")
     finding = await only(url, new_names())

@@ -24,7 +24,7 @@ class FakeRemains:
         files = tuple(directories.find(self._instances_dir))
         domains = self._world.all().values()
         guests = [domain.uuid for domain in domains if self._world.is_ours(domain)]
-        disks = [disk for domain in domains for disk in domain.disks]
+        disks = [disk for one in domains for disk in (*one.disks, *(one.live.disks if one.live else ()))]
         return Inventory(
             things=(
                 *(Thing(kind=Kind.DOMAIN, id=str(uuid), instance=uuid) for uuid in guests),

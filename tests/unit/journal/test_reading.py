@@ -9,7 +9,7 @@ import pytest
 
 from agent.journal import Journal
 from agent.journal.lock import StateDirLock, holder
-from agent.journal.reading import Knowledge, Reader, Unreadable
+from agent.journal.reading import Damaged, Knowledge, Reader, TooLong
 from agent.journal.records import Answer, Status
 from tests.unit.journal.conftest import Open
 from tests.unit.journal.samples import INSTANCE, OTHER, accepted
@@ -94,15 +94,14 @@ def test_what_isnt_a_sound_journal_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), Reader.open(path):
         pass
     path.write_bytes(b"not a database, and long enough to be looked at" * 40)
-    with pytest.raises(Unreadable, match="damaged") as told, Reader.open(path) as reader:
+    with pytest.raises(Damaged), Reader.open(path) as reader:
         reader.knowledge()
-    assert told.value.damaged
 
 
 async def test_a_check_that_takes_too_long_is_given_up(journal: Journal, tmp_path: Path) -> None:
     for number in range(300):
         await accepted(journal, str(number))
-    with pytest.raises(Unreadable, match="too long"), Reader.open(tmp_path / "journal.db", seconds=0) as reader:
+    with pytest.raises(TooLong), Reader.open(tmp_path / "journal.db", seconds=0) as reader:
         reader.check()
 
 
