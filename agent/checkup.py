@@ -42,6 +42,8 @@ class Course:
     recovered: int | None = None
     """Operations taken up of an earlier run; None before that."""
     stopping: bool = False
+    worn: str | None = None
+    """Why it stops by itself, if it does."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class Checkup:
             started_at=self._began,
             observed_at=datetime.now(UTC),
             stopping=self.course.stopping,
+            worn=self.course.worn,
             broker=self._broker(),
             commands=self._commands(),
             outbox=self._outbox(),

@@ -14,7 +14,7 @@ import uvloop
 
 from agent.journal.refusal import StartRefused
 from agent.logs import configure, secrets_in
-from agent.service import Service
+from agent.service import Service, Worn
 from agent.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -30,18 +30,15 @@ DEAD = 70
 
 async def serve(settings: Settings) -> None:
     """Run one agent until SIGTERM or SIGINT."""
-    service = Service(settings)
+    service = Service(settings, on_stop=lambda: leave_after(LEAVE_S, DEAD if service.worn else 0))
     loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        leave_after(LEAVE_S)
-        service.stop()
-
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, service.stop)
     began = time.monotonic()
     try:
         await service.run()
+    except Worn:
+        raise
     except Exception:
         leave_after(DEATH_S, DEAD)  # what killed it may hang in a thread, and its manager starts another one
         raise
@@ -66,7 +63,8 @@ def _leave(status: int) -> None:
 
 
 def run_daemon(settings: Settings) -> int:
-    """The exit status: 0 after a stop on request, 1 when it could not begin, 70 when a part of it died."""
+    """The exit status: 0 after a stop on request, 1 when it could not begin, 70 when a part of it died, or it
+    stopped by itself because only a new process helps."""
     given = (settings.journal.key, settings.hypervisor.password)
     known = {*secrets_in(settings.amqp.url.get_secret_value()), *(s.get_secret_value() for s in given if s)}
     configure(settings.log.level, settings.log.format, known_secrets=known)
@@ -74,6 +72,8 @@ def run_daemon(settings: Settings) -> int:
         uvloop.run(serve(settings))
     except StartRefused as refusal:
         return _refused(refusal)
+    except Worn:
+        return DEAD  # the log has why
     except Exception as death:  # the process ends here: its manager is told by the status, people by the log
         group = death if isinstance(death, ExceptionGroup) else ExceptionGroup("start", [death])
         if (refusals := group.subgroup(StartRefused)) is not None:

@@ -175,6 +175,8 @@ class Health(Shown):
     started_at: datetime
     observed_at: datetime
     stopping: bool = False
+    worn: str | None = None
+    """Why it stops by itself, to be started again."""
     broker: Broker
     commands: Commands
     outbox: Outbox
@@ -198,7 +200,7 @@ class Health(Shown):
     def status(self) -> str:
         """All of it in one line, for `systemctl status`."""
         if self.stopping:
-            return "Finishing work"
+            return self.worn or "Finishing work"
         doing = "Serving" if self.recovery.done else "Starting"
         told = (problem.line for problem in self.problems if problem.code != "recovering")
         return "; ".join((f"{doing} as {self.host}", *told))
@@ -222,6 +224,10 @@ def _given_up(health: Health) -> Problem | None:
     if health.watchdog.fed or _stuck(health):
         return None
     return Problem(code="past_mending", severity="fatal", text=health.watchdog.why or "past mending")
+
+
+def _worn(health: Health) -> Problem | None:
+    return Problem(code="worn", severity="fatal", text=health.worn) if health.worn else None
 
 
 def _stuck(health: Health) -> Problem | None:
@@ -266,6 +272,13 @@ def _deaf(health: Health) -> Problem | None:
     return _not_ready("deaf", "connected, but the agent's own messages don't come back", since)
 
 
+def _not_taken(health: Health) -> Problem | None:
+    commands, link = health.commands, health.broker.commands
+    if commands.taken or commands.paused_since is not None or not link.up or health.stopping:
+        return None
+    return _not_ready("commands_not_taken", "connected, and commands aren't taken yet", link.since)
+
+
 def _paused(health: Health) -> Problem | None:
     commands = health.commands
     if commands.paused_since is None:
@@ -305,6 +318,7 @@ def _threads_lost(health: Health) -> Problem | None:
 
 
 CHECKS: tuple[Callable[[Health], Problem | None], ...] = (
+    _worn,
     _given_up,
     _stuck,
     _stopping,
@@ -312,6 +326,7 @@ CHECKS: tuple[Callable[[Health], Problem | None], ...] = (
     _away,
     _blocked,
     _deaf,
+    _not_taken,
     _paused,
     _full_outbox,
     _unwritable,

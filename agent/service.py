@@ -83,23 +83,36 @@ async def make_hypervisor(settings: Settings) -> Hypervisor:
     return await libvirt_driver(settings)
 
 
+class Worn(Exception):
+    """The agent has stopped because only a new process helps; the text says why."""
+
+
 class Service:
     """One agent. `run` returns when `stop` was called and all is put away."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_stop: Callable[[], None] = lambda: None) -> None:
+        """`on_stop` is called when it begins to stop, by itself too."""
         self._settings = settings
+        self._on_stop = on_stop
         self._stopping = asyncio.Event()
         self._recovered = asyncio.Event()
         self._boot_id = after_boot.read_boot_id()
         self._course = Course()
         self._pulses = Pulses()
 
+    @property
+    def worn(self) -> str | None:
+        """Why it stops by itself, if it does."""
+        return self._course.worn
+
     def stop(self) -> None:
         self._course.stopping = True
+        self._on_stop()
         self._stopping.set()
 
     async def run(self) -> None:
-        """Raises StartRefused when it can't begin; ExceptionGroup when a side task died."""
+        """Raises StartRefused when it can't begin; Worn when it stopped by itself, in good order; ExceptionGroup
+        when a side task died."""
         async with AsyncExitStack() as stack:
             self._make_state_dir()
             stack.enter_context(StateDirLock(self._settings.state_dir, self._settings.host))
@@ -113,6 +126,8 @@ class Service:
                 await self._serve()
                 for task in tasks:
                     task.cancel()
+        if self._course.worn is not None:
+            raise Worn(self._course.worn)
 
     async def _halt(self) -> None:
         await self.consumer.stop_consuming()
@@ -222,6 +237,7 @@ class Service:
     def _side_tasks(self) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
         return [
             ("hypervisor", self._keep_hypervisor),
+            ("wear", self._stop_when_worn),
             ("power", self._follow_power),
             ("publisher", self.publisher.run),
             ("outbox", self.outbox.run),
@@ -286,7 +302,7 @@ class Service:
                 step.cancel()
 
     async def _drain(self) -> None:
-        notify("STOPPING=1", "STATUS=Finishing work")
+        notify("STOPPING=1", f"STATUS={self._course.worn or 'Finishing work'}")
         log.info("agent.stopping")
         await self.consumer.stop_consuming()
         await self._tell_host("stopping")
@@ -332,6 +348,14 @@ class Service:
             await self.operations.stop()
             running.cancel()
             await asyncio.wait({running})
+
+    async def _stop_when_worn(self) -> None:
+        """In good order: what can end ends, what can't goes on at the next start."""
+        await self.hypervisor.exhausted.wait()
+        hanging = self.hypervisor.given_up().hanging
+        self._course.worn = f"{hanging} calls to the hypervisor hang: the agent has itself started again"
+        log.error("agent.worn", reason=self._course.worn)
+        self.stop()
 
     async def _follow_power(self) -> None:
         await self.power.load()

@@ -51,9 +51,10 @@ class Patience:
 
     @classmethod
     def of(cls, check_interval_s: float) -> Patience:
-        """Deafness is noticed after three intervals; the rest follows from that."""
+        """Deafness is noticed after three intervals. What is long must be long: a broker that comes back may
+        take a minute until all of its queues can be used, and no agent is to be restarted for that."""
         step = 3 * check_interval_s
-        return cls(rebuild=2 * step, ill=step, hopeless=6 * step, works=2 * step)
+        return cls(rebuild=30 + step, ill=step, hopeless=180 + 2 * step, works=120 + 2 * step)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

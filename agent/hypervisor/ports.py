@@ -9,9 +9,10 @@ the docstring.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -314,8 +315,8 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """Calls past their deadline. `hanging` now, `ever` since the start; at `bound` hanging ones `run` ends with an
-    error, so that the agent is started again."""
+    """Calls past their deadline. `hanging` now, `ever` since the start; at `bound` hanging ones the driver is
+    `exhausted`."""
 
     hanging: int = 0
     ever: int = 0
@@ -337,3 +338,5 @@ class Hypervisor:
     """A coroutine function that keeps the driver alive (connections, watch) until cancelled."""
     instances_dir: Path
     given_up: Callable[[], GivenUp] = GivenUp
+    exhausted: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when so many calls hang that only a new process helps."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+import aio_pika
+
 from agent.names import Names
 from agent.rpc.connection import BROKEN, connect, describe
 from agent.rpc.consumer import Consumer
-from agent.rpc.probe import Probe
+from agent.rpc.probe import CONTENT_TYPE, Probe
 from agent.rpc.publisher import Publisher
 from agent.rpc.tasks import guarded
 from agent.settings import Amqp
@@ -61,7 +63,8 @@ class Edge:
         await (self.publisher.reset() if deaf.publishers else self.consumer.reset())
 
     async def works_afresh(self) -> bool:
-        """Whether a connection of no other use gets through, as far as this host's queue of queries."""
+        """Whether a connection of no other use gets through: a probe, which nobody heeds, into each of the
+        queues."""
         try:
             await guarded(self._look(), _FRESH_S)
         except BROKEN as error:
@@ -71,5 +74,11 @@ class Edge:
 
     async def _look(self) -> None:
         connection = await connect(self.amqp, f"compute-agent {self.names.host} looks")
-        async with connection, connection.channel() as channel:
-            await channel.get_queue(self.names.queries, ensure=True)
+        async with connection, connection.channel(on_return_raises=True) as channel:
+            exchange = await channel.get_exchange(self.names.exchange, ensure=False)
+            for queue in (self.names.queries, self.names.commands):
+                await exchange.publish(_unheeded(), queue, mandatory=True)
+
+
+def _unheeded() -> aio_pika.Message:
+    return aio_pika.Message(b"", content_type=CONTENT_TYPE, expiration=_FRESH_S)

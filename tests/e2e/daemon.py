@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
+
+from tests.e2e.systemd import Systemd
 
 
 class Daemon:
@@ -35,6 +36,8 @@ class Daemon:
             **environment,
         }
         self.command = [sys.executable, "-m", "agent"]
+        self.systemd: Systemd | None = None
+        """What the present process, or the last one, tells its manager."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,31 +46,31 @@ class Daemon:
         return self._process.pid
 
     def start(self, wait: float = 60.0) -> None:
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        address = self.directory / "notify"
-        address.unlink(missing_ok=True)
-        with listener:
-            listener.bind(str(address))
-            listener.settimeout(0.5)
-            with self.log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    self.command,
-                    env={**self.environment, "NOTIFY_SOCKET": str(address)},
-                    stdout=log,
-                    stderr=log,
-                    stdin=subprocess.DEVNULL,
-                )
-            end = time.monotonic() + wait
-            while time.monotonic() < end:
-                if self._process.poll() is not None:
-                    raise RuntimeError(f"the agent ended with {self._process.returncode}:\n{self.tail()}")
-                try:
-                    if b"READY=1" in listener.recv(4096):
-                        return
-                except TimeoutError:
-                    continue
+        """Returns when it is ready."""
+        self.begin()
+        assert self._process is not None
+        assert self.systemd is not None
+        end = time.monotonic() + wait
+        while time.monotonic() < end:
+            if self.systemd.ready.wait(0.1):
+                return
+            if (status := self._process.poll()) is not None:
+                self._gone()
+                raise RuntimeError(f"the agent ended with {status}:\n{self.tail()}")
         self.kill()
         raise RuntimeError(f"the agent isn't ready after {wait} s:\n{self.tail()}")
+
+    def begin(self) -> None:
+        """Returns at once."""
+        self.systemd = Systemd(self.directory / "notify")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command,
+                env={**self.environment, "NOTIFY_SOCKET": str(self.systemd.address)},
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+            )
 
     def stop(self, wait: float = 60.0) -> int:
         """SIGTERM, as `systemctl stop`; the exit status."""
@@ -79,7 +82,8 @@ class Daemon:
     def died(self, wait: float = 30.0) -> int:
         """The status of an end that somebody else arranged; a negative one is a signal."""
         assert self._process is not None
-        status, self._process = self._process.wait(wait), None
+        status = self._process.wait(wait)
+        self._gone()
         return status
 
     def tail(self, lines: int = 40) -> str:
@@ -99,9 +103,16 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
+            self._gone()
             raise
-        self._process = None
+        self._gone()
         return status
+
+    def _gone(self) -> None:
+        self._process = None
+        if self.systemd is not None:
+            self.systemd.close()
+            self.systemd = None
 
     def __enter__(self) -> Self:
         self.start()

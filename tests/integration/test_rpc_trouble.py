@@ -44,6 +44,7 @@ from tests.unit.web.well import WELL
 EVERY = 0.2
 """Seconds between two probes: deafness is noticed after three."""
 PING = {"method": "ping"}
+PATIENCE = Patience(rebuild=2.0, ill=0.6, hopeless=6.0, works=3.0)
 
 
 _named: ContextVar[list[bytes]] = ContextVar("named")
@@ -128,7 +129,7 @@ async def watched(broker: Broker, **rpc: Any) -> AsyncIterator[Watched]:
         ):
             whole = WholeEdge(edge.amqp, edge.names, edge.consumer, edge.publisher, edge.probe)
             told: list[str] = []
-            dog = Watchdog(whole, Pulses(), Patience.of(EVERY), look, tell=told.append)
+            dog = Watchdog(whole, Pulses(), PATIENCE, look, tell=told.append)
             task = asyncio.create_task(dog.run())
             try:
                 ground = Watched(edge, link, peer, dog, told)

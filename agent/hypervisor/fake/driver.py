@@ -62,6 +62,8 @@ def fake_driver(
         observations=watch.observations,
         run=_run,
         instances_dir=disks.instances,
+        given_up=gate.given_up,
+        exhausted=gate.exhausted,
     )
 
 

@@ -43,6 +43,7 @@ from pydantic import NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
 from agent import deadline, errors
 from agent.hypervisor.doubts import Doubts
 from agent.hypervisor.fake.world import World, write
+from agent.hypervisor.ports import GivenUp
 from agent.spec import Frozen
 from agent.telemetry import share
 
@@ -150,15 +151,21 @@ class Faults:
         write(self._path, json.dumps(lines, indent=1))
 
 
+HANGING = 32
+"""Calls that were given up and hang still, as many as the libvirt driver has threads to lose."""
+
+
 class Gate:
     """The one way to every port of the fake. `call_timeout`: seconds a call may take when the caller has
-    no earlier deadline."""
+    no earlier deadline. `exhausted` is set when HANGING calls hang."""
 
     def __init__(self, world: World, call_timeout: float, doubts: Doubts) -> None:
         self._world = world
         self._call_timeout = call_timeout
         self._late: set[asyncio.Task[Any]] = set()
         self._under_way: dict[UUID, set[Passage]] = {}
+        self._ever_late = 0
+        self.exhausted = asyncio.Event()
         self.doubts = doubts
         self.faults = Faults(world)
 
@@ -212,8 +219,14 @@ class Gate:
         if doing.done():
             return doing.result()
         self._late.add(doing)
+        self._ever_late += 1
+        if len(self._late) >= HANGING:
+            self.exhausted.set()
         doing.add_done_callback(self._came_late)
         raise _timed_out(call)
+
+    def given_up(self) -> GivenUp:
+        return GivenUp(len(self._late), self._ever_late, HANGING)
 
     def _came_late(self, done: asyncio.Task[Any]) -> None:
         self._late.discard(done)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import NoReturn
 from uuid import UUID
 
 import structlog
@@ -63,13 +62,12 @@ async def libvirt_driver(settings: Settings) -> Hypervisor:
     watch = Watch(libvirt, domains, news)
 
     async def run() -> None:
-        """Until cancelled. Ends with an error when so many calls hang that only a new process helps."""
+        """Until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(watch.run())
                 tasks.create_task(disks.run())
                 tasks.create_task(knowledge.complete())
-                tasks.create_task(_give_up_when(exhausted))
         finally:
             await libvirt.close()
 
@@ -83,6 +81,7 @@ async def libvirt_driver(settings: Settings) -> Hypervisor:
         run=run,
         instances_dir=disks.instances_dir,
         given_up=libvirt.given_up,
+        exhausted=exhausted,
     )
 
 
@@ -189,11 +188,6 @@ async def _network_exists(libvirt: Libvirt, name: str) -> bool:
         return False
 
     return await libvirt.call(Lane.QUERY, look, what=f"looking for network {name!r}")
-
-
-async def _give_up_when(exhausted: asyncio.Event) -> NoReturn:
-    await exhausted.wait()
-    raise RuntimeError("too many libvirt calls hang: the agent must be started again")
 
 
 def _log_late(late: Late) -> None:

@@ -22,18 +22,27 @@ def ill(part: str, **fields: Any) -> Health:
 
 PROBE = WELL.broker.probe.model_copy(update={"deaf_since": SINCE})
 STUCK = WELL.tasks[0].model_copy(update={"stuck": True, "busy_since": SINCE})
+PAUSED = ill("commands", taken=False, paused_since=SINCE, why_paused="no room")
 BLOCKED = WELL.broker.answers.model_copy(update={"blocked_since": SINCE})
 
 TROUBLES: list[tuple[Health, Severity, str, Any, str]] = [
     (ill("watchdog", fed=False, why="deaf for good"), "fatal", "past_mending", None, "deaf for good"),
     (WELL.model_copy(update={"tasks": (STUCK,)}), "fatal", "task_stuck", SINCE, "outbox"),
+    (WELL.model_copy(update={"worn": "32 calls hang"}), "fatal", "worn", None, "32 calls"),
     (WELL.model_copy(update={"stopping": True}), "not_ready", "stopping", None, "stopping"),
     (ill("recovery", done=False), "not_ready", "recovering", BEGAN, "earlier run"),
     (ill("broker", commands=DOWN), "not_ready", "broker_away", SINCE, "connection refused"),
     (ill("broker", answers=DOWN), "not_ready", "broker_away", SINCE, "b:5672/"),
     (ill("broker", answers=BLOCKED), "not_ready", "broker_blocked", SINCE, "alarm"),
     (ill("broker", probe=PROBE), "not_ready", "deaf", SINCE, "don't come back"),
-    (ill("commands", paused_since=SINCE, why_paused="no room"), "not_ready", "commands_paused", SINCE, "no room"),
+    (
+        ill("commands", taken=False, paused_since=SINCE, why_paused="no room"),
+        "not_ready",
+        "commands_paused",
+        SINCE,
+        "no room",
+    ),
+    (ill("commands", taken=False), "not_ready", "commands_not_taken", BEGAN, "aren't taken"),
     (ill("outbox", waiting=100, oldest=SINCE), "not_ready", "outbox_full", SINCE, "100 answers"),
     (ill("journal", unwritable_since=SINCE, error="disk full"), "not_ready", "journal_unwritable", SINCE, "full"),
     (ill("hypervisor", reachable=False, since=SINCE), "not_ready", "hypervisor_away", SINCE, "can't be reached"),

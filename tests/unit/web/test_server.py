@@ -90,6 +90,7 @@ def test_every_part_of_health_has_a_metric() -> None:
         "started_at": "start_time",
         "commands": "commands_taken",
         "stopping": "ready",
+        "worn": "healthy",
         "recovery": "recovered",
         "tasks": "task_busy",
         "watchdog": "healthy",
