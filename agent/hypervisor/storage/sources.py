@@ -16,10 +16,12 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from agent.errors import InvalidRequest, NotFound, Unavailable
-from agent.hypervisor.storage.blocking import in_thread, look
+from agent.hypervisor.storage.blocking import look
 from agent.hypervisor.storage.paths import AllowedPaths
 
 CHUNK = 1024 * 1024
+READ_S = 30.0
+"""Seconds that one chunk of a file may take."""
 REMOTE = ("http:", "https:")
 
 
@@ -87,10 +89,10 @@ class LocalFile:
         path = await look(self._path, "looking at the image")
         file = await look(lambda: _opened(path), "opening the image")
         try:
-            status = os.fstat(file.fileno())
+            status = await look(lambda: os.fstat(file.fileno()), "looking at the image")
             self._must_be_regular(status.st_mode)
             version = _version(path, status)
-            yield Stream(version, status.st_size, _chunks(path, file, version))
+            yield Stream(version, status.st_size, chunks(path, file, version))
         finally:
             file.close()
 
@@ -102,10 +104,12 @@ class LocalFile:
             raise InvalidRequest.field(self.field, "not a regular file", "name an image file")
 
 
-async def _chunks(path: Path, file: FileIO, version: str) -> AsyncGenerator[bytes, None]:
-    while chunk := await in_thread(file.read, CHUNK):
+async def chunks(path: Path, file: FileIO, version: str) -> AsyncGenerator[bytes, None]:
+    """What an open file holds. Each read is a look: an image may lie on a file system of the network, and the
+    threads that all share for this host's own disk aren't to hang there. Raises Unavailable."""
+    while chunk := await look(lambda: file.read(CHUNK), "reading the image", READ_S):
         yield chunk
-    if _version(path, os.fstat(file.fileno())) != version:
+    if _version(path, await look(lambda: os.fstat(file.fileno()), "looking at the image")) != version:
         raise Unavailable("the image was changed while it was read")
 
 
