@@ -76,6 +76,8 @@ def test_a_model_with_raw_fields_is_hidden_by_the_fields_names() -> None:
         ("{'admin_pass': 'hunter2', 'name': 'a'}", f"{{'admin_pass': {MASK}, 'name': 'a'}}"),
         ('{"auth_password": "hun\\"ter2", "port": 1}', f'{{"auth_password": {MASK}, "port": 1}}'),
         ("password=hunter2 host=h", f"password={MASK} host=h"),
+        ("password='a token=b c' d", f"password={MASK} d"),
+        ("a=password=hunter2", f"a=password={MASK}"),
         ("Bearer hunter2", MASK),
         ("nothing to hide: 12", "nothing to hide: 12"),
     ],
@@ -97,6 +99,10 @@ def test_a_known_secret_is_hidden_in_any_text() -> None:
         f"login of {MASK}!",
         {"a": f"x{MASK}x"},
     ]
+
+
+def test_the_longer_of_two_known_secrets_is_hidden_whole() -> None:
+    assert Redactor(["hunter2", "hunter2-and-more"]).value("hunter2-and-more") == MASK
 
 
 def test_a_very_short_known_secret_does_not_eat_the_text() -> None:

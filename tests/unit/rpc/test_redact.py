@@ -72,6 +72,10 @@ def test_a_secret_goes_wherever_it_is(document: dict[str, Any]) -> None:
     assert SECRET not in str(redacted.removed)
 
 
+def test_a_telling_argument_in_the_value_of_another_goes_with_it() -> None:
+    assert clean({"a": "?token=b?sig=c d"}) == {"a": f"?token={PLACEHOLDER} d"}
+
+
 def test_what_is_not_secret_stays_as_it_was() -> None:
     document = spawn(
         disks=[{"kind": "image", "image": {"url": "https://h/i?a=1", "checksum": "sha256:00"}, "size_mb": 10}],
