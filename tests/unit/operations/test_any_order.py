@@ -1,7 +1,7 @@
 """Requests, accidents and restarts in any order, against a model that knows only what each end means.
 
-The model sees the journal's order of acceptance and each operation's end, and says in which power states an
-instance can be then. What is asked, held up, cancelled, lost or restarted meanwhile is hypothesis' to choose.
+The model sees how and in which order operations ended, and says in which power states an instance can be then.
+What is asked, held up, cancelled, lost or restarted meanwhile is hypothesis' to choose.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -31,7 +32,10 @@ T = TypeVar("T")
 
 UUIDS = tuple(UUID(int=number) for number in (1, 2))
 INSTANCES = st.sampled_from(UUIDS)
+WHICH = st.integers(0, 99)
+"""Of those that there are by then: what hypothesis draws mustn't hang on how far the agent has come."""
 MEMORY = Path("/dev/shm")
+NEVER = datetime.max.replace(tzinfo=UTC)
 MAX_WAITING = 4  # as `Inside` has it
 
 LEADS_TO: dict[str, str | None] = {
@@ -44,6 +48,8 @@ LEADS_TO: dict[str, str | None] = {
 }
 ON_THE_WAY: dict[str, set[str | None]] = {"spawn": {"shutdown", None}, "destroy": {"shutdown"}}
 """Where one may be that ended in the middle, beside its begin and its goal."""
+OPEN_ENDS = {"timed_out", "operation_stuck"}
+"""Ends after which an operation may be undone, and end, again."""
 States = set[str | None]
 
 
@@ -80,7 +86,6 @@ class AnyOrder(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.inside = self.run(Inside.open(self.directory))
         self.taken: list[UUID] = []
-        self.again: dict[UUID, int] = {}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -115,16 +120,15 @@ class AnyOrder(RuleBasedStateMachine):
     def work(self, seconds: float) -> None:
         self.run(asyncio.sleep(seconds))
 
-    @rule(data=st.data())
-    def cancel(self, data: st.DataObject) -> None:
-        operation = data.draw(st.sampled_from(self.taken))
-        self.run(self.control("cancel_operation", operation))
+    @rule(which=WHICH)
+    def cancel(self, which: int) -> None:
+        self.run(self.control("cancel_operation", self.taken[which % len(self.taken)]))
 
-    @rule(data=st.data())
-    def retry_what_is_unknown(self, data: st.DataObject) -> None:
+    @rule(which=WHICH)
+    def retry_what_is_unknown(self, which: int) -> None:
         unknown = [record.id for record in self.records() if record.status is Status.UNKNOWN]
         if unknown:
-            self.run(self.control("retry_operation", data.draw(st.sampled_from(unknown))))
+            self.run(self.control("retry_operation", unknown[which % len(unknown)]))
 
     @rule()
     def restart(self) -> None:
@@ -159,19 +163,19 @@ class AnyOrder(RuleBasedStateMachine):
         assert all(self.inside.instances.under_way(uuid) == () for uuid in UUIDS)
 
     def check_ends(self, records: list[OperationRecord]) -> None:
-        """Each begins at most once, and ends once, or once more each time it was undone again."""
+        """Each begins at most once, and has one end after which there is nothing more to say."""
         events = self.run(self.inside.journal.events_from(1, 10_000))
         assert [event.sequence for event in events] == list(range(1, len(events) + 1))
         for record in records:
-            told = [e.type.rpartition(".")[2] for e in events if e.data["operation_id"] == str(record.id)]
+            told = [e for e in events if e.data["operation_id"] == str(record.id)]
+            words = [event.type.rpartition(".")[2] for event in told]
             assert record.status in ENDED
-            assert told.count("start") <= 1, told
-            ends = [word for word in told if word != "start"]
-            assert ends[-1:] == ["error" if record.error else "end"], told
-            if record.status is not Status.CANCELLED or len(ends) == 1:
-                assert len(ends) <= 1 + self.again.get(record.id, 0), told
+            assert words.count("start") <= 1, words
+            assert words[-1] == ("error" if record.error else "end"), words
+            earlier = [e.data["error"]["code"] for e in told[:-1] if not e.type.endswith(".start")]
+            assert set(earlier) <= OPEN_ENDS, (words, earlier)
             if record.error is not None and record.error["code"] == "busy":
-                assert (told, record.steps) == (["error"], ())
+                assert (words, record.steps) == (["error"], ())
 
     def check_order(self, records: list[OperationRecord]) -> None:
         """On one instance they begin in the order they were accepted."""
@@ -186,9 +190,10 @@ class AnyOrder(RuleBasedStateMachine):
         domains = self.inside.world.domains()
         for uuid in UUIDS:
             possible: States = {None}
-            for record in records:
-                if record.instance_uuid == uuid:
-                    possible = after(record, possible)
+            mine = [record for record in records if record.instance_uuid == uuid]
+            # One that is retried does its work then, whenever it was accepted.
+            for record in sorted(mine, key=lambda record: record.ended_at or NEVER):
+                possible = after(record, possible)
             domain = domains.get(uuid)
             assert (domain.state.value if domain else None) in possible, (possible, _told(records, uuid))
             if domain is None and possible == {None}:
@@ -198,7 +203,6 @@ class AnyOrder(RuleBasedStateMachine):
         self.taken.append(await self.inside.submit(method, asked(method, uuid)))
 
     async def control(self, method: str, operation: UUID) -> None:
-        self.again[operation] = self.again.get(operation, 0) + (method == "retry_operation")
         await self.inside.submit(method, Control(operation_id=operation))
         await asyncio.sleep(0)
 
@@ -217,5 +221,5 @@ def _told(records: list[OperationRecord], uuid: UUID) -> list[str]:
     ]
 
 
-AnyOrder.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 TestAnyOrder = AnyOrder.TestCase

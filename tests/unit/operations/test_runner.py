@@ -118,6 +118,19 @@ async def test_a_cancelled_operation_is_undone_and_both_are_answered(inside: Ins
     assert len(await inside.journal.unsent_replies(10)) == 2
 
 
+async def test_a_cancelled_cast_tells_its_end_by_its_event(inside: Inside) -> None:
+    asked = spec()
+    inside.world.faults.add(Fault(call="domains.start", hang=True, times=1))
+    spawn = await inside.submit("spawn", spawning(asked), address=None)
+    while not any(step.name == "start" for step in (await inside.journal.operation(spawn)).steps):
+        await asyncio.sleep(0.005)
+    await inside.control("cancel_operation", spawn)
+    told = [(kind, data) for kind, data in await inside.events() if data["operation_id"] == str(spawn)]
+    assert [kind for kind, _ in told] == ["compute.instance.spawn.start", "compute.instance.spawn.error"]
+    assert told[1][1]["error"]["code"] == "cancelled"
+    assert inside.leftovers(asked.uuid) == []
+
+
 async def test_cancelling_what_has_ended_is_a_conflict(inside: Inside) -> None:
     spawn = await inside.do("spawn", spawning(spec()))
     record = await inside.control("cancel_operation", spawn.id)
