@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import signal
 import sys
@@ -67,6 +68,8 @@ def run_daemon(settings: Settings) -> int:
     stopped by itself because only a new process helps."""
     given = (settings.journal.key, settings.hypervisor.password)
     known = {*secrets_in(settings.amqp.url.get_secret_value()), *(s.get_secret_value() for s in given if s)}
+    # The watchdog's SIGABRT then writes where every thread is: names of files and functions, no values.
+    faulthandler.enable()
     configure(settings.log.level, settings.log.format, known_secrets=known)
     try:
         uvloop.run(serve(settings))

@@ -40,6 +40,7 @@ class Problem(Shown):
     text: str
     """For people."""
     since: datetime | None = None
+    """Since when, if that is known."""
 
     @property
     def line(self) -> str:
@@ -94,6 +95,7 @@ class Commands(Shown):
     paused_since: datetime | None = None
     """Since when they are left in the broker."""
     why_paused: str | None = None
+    """Why."""
     pending: int
     """Operations accepted and unfinished."""
     max_pending: int
@@ -104,6 +106,7 @@ class Outbox(Shown):
     """Answers and events that the broker hasn't confirmed."""
 
     waiting: int
+    """How many."""
     oldest: datetime | None = None
     """When the oldest of them was written."""
     limit: int
@@ -118,6 +121,7 @@ class Journal(Shown):
     bytes: int
     """Size on the disk, the write-ahead log included."""
     unwritable_since: datetime | None = None
+    """Since when it can't be written."""
     error: str | None = None
     """Why it can't be written."""
 
@@ -126,7 +130,9 @@ class Hypervisor(Shown):
     """The driver and what it drives."""
 
     driver: str
+    """`libvirt` or `fake`."""
     reachable: bool
+    """Whether it answers."""
     since: datetime | None = None
     """Since when it is reachable, or isn't; none before the first look."""
     lost_threads: int = 0
@@ -150,11 +156,13 @@ class Task(Shown):
     """A part of the agent that runs for itself."""
 
     name: str
+    """Which part."""
     busy_since: datetime | None = None
     """Since when it is at one piece of work; none while it waits for some."""
     limit_s: float
     """Seconds that one piece may take. Past that it is stuck."""
     stuck: bool = False
+    """Whether it is."""
 
 
 class Watchdog(Shown):
@@ -170,11 +178,17 @@ class Health(Shown):
     """Everything, as `GET /health` answers it."""
 
     host: str
+    """Its name in queues and events."""
     agent_version: str
+    """Which agent it is."""
     pid: int
+    """Its process."""
     started_at: datetime
+    """When it began."""
     observed_at: datetime
+    """When this was seen."""
     stopping: bool = False
+    """Whether it was told to stop, or stops by itself."""
     worn: str | None = None
     """Why it stops by itself, to be started again."""
     broker: Broker
@@ -221,16 +235,19 @@ def _not_ready(code: str, text: str, since: datetime | None) -> Problem:
 
 
 def _given_up(health: Health) -> Problem | None:
+    """past_mending, fatal: the way through the broker can't be mended, though a fresh connection works"""
     if health.watchdog.fed or _stuck(health):
         return None
     return Problem(code="past_mending", severity="fatal", text=health.watchdog.why or "past mending")
 
 
 def _worn(health: Health) -> Problem | None:
+    """worn, fatal: so many calls to the hypervisor hang that the agent stops by itself"""
     return Problem(code="worn", severity="fatal", text=health.worn) if health.worn else None
 
 
 def _stuck(health: Health) -> Problem | None:
+    """task_stuck, fatal: a part of the agent is at one piece of work for too long"""
     stuck = [task for task in health.tasks if task.stuck]
     if not stuck:
         return None
@@ -240,16 +257,19 @@ def _stuck(health: Health) -> Problem | None:
 
 
 def _stopping(health: Health) -> Problem | None:
+    """stopping, not_ready: it was told to stop"""
     return _not_ready("stopping", "the agent is stopping", None) if health.stopping else None
 
 
 def _unfinished(health: Health) -> Problem | None:
+    """recovering, not_ready: what an earlier run left unfinished isn't taken up yet"""
     if health.recovery.done:
         return None
     return _not_ready("recovering", "what an earlier run left isn't taken up yet", health.started_at)
 
 
 def _away(health: Health) -> Problem | None:
+    """broker_away, not_ready: a connection to the broker is down"""
     down = [link for link in (health.broker.commands, health.broker.answers) if not link.up]
     if not down:
         return None
@@ -259,6 +279,7 @@ def _away(health: Health) -> Problem | None:
 
 
 def _blocked(health: Health) -> Problem | None:
+    """broker_blocked, not_ready: the broker has an alarm and takes nothing"""
     since = health.broker.answers.blocked_since
     if since is None:
         return None
@@ -266,6 +287,7 @@ def _blocked(health: Health) -> Problem | None:
 
 
 def _deaf(health: Health) -> Problem | None:
+    """deaf, not_ready: connected, and the agent's own messages don't come back"""
     since = health.broker.probe.deaf_since
     if since is None:
         return None
@@ -273,6 +295,7 @@ def _deaf(health: Health) -> Problem | None:
 
 
 def _not_taken(health: Health) -> Problem | None:
+    """commands_not_taken, not_ready: connected, and the queue of commands isn't consumed yet"""
     commands, link = health.commands, health.broker.commands
     if commands.taken or commands.paused_since is not None or not link.up or health.stopping:
         return None
@@ -280,6 +303,7 @@ def _not_taken(health: Health) -> Problem | None:
 
 
 def _paused(health: Health) -> Problem | None:
+    """commands_paused, not_ready: too many operations are unfinished, commands are left in the broker"""
     commands = health.commands
     if commands.paused_since is None:
         return None
@@ -287,6 +311,7 @@ def _paused(health: Health) -> Problem | None:
 
 
 def _full_outbox(health: Health) -> Problem | None:
+    """outbox_full, not_ready: so many answers and events wait for the broker that changes are refused"""
     outbox = health.outbox
     if outbox.waiting < outbox.limit:
         return None
@@ -295,6 +320,7 @@ def _full_outbox(health: Health) -> Problem | None:
 
 
 def _unwritable(health: Health) -> Problem | None:
+    """journal_unwritable, not_ready: the journal's disk is full or takes nothing"""
     journal = health.journal
     if journal.unwritable_since is None:
         return None
@@ -302,6 +328,7 @@ def _unwritable(health: Health) -> Problem | None:
 
 
 def _hypervisor_away(health: Health) -> Problem | None:
+    """hypervisor_away, not_ready: the hypervisor doesn't answer"""
     hypervisor = health.hypervisor
     if hypervisor.reachable:
         return None
@@ -310,6 +337,7 @@ def _hypervisor_away(health: Health) -> Problem | None:
 
 
 def _threads_lost(health: Health) -> Problem | None:
+    """calls_hang, warning: calls to the hypervisor hang"""
     lost, bound = health.hypervisor.lost_threads, health.hypervisor.lost_threads_bound
     if not lost:
         return None
@@ -333,4 +361,4 @@ CHECKS: tuple[Callable[[Health], Problem | None], ...] = (
     _hypervisor_away,
     _threads_lost,
 )
-"""Each looks at one thing."""
+"""Each looks at one thing; its docstring is its line in the reference: code, severity: when."""

@@ -14,6 +14,8 @@ from agent.health import Health
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
+PREFIX = "compute_agent_"
+
 Labelled = dict[tuple[str, ...], float]
 
 
@@ -29,7 +31,7 @@ class Series:
 
     def family(self, health: Health) -> Metric:
         kind = CounterMetricFamily if self.counts else GaugeMetricFamily
-        family = kind(f"compute_agent_{self.name}", self.help, labels=self.labels)
+        family = kind(PREFIX + self.name, self.help, labels=self.labels)
         found = self.read(health)
         for labels, value in (found if isinstance(found, dict) else {(): found}).items():
             if value is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -157,6 +158,14 @@ def release(pipe: Path) -> bool:
     os.write(end, b"[]")
     os.close(end)
     return True
+
+
+def test_the_watchdogs_signal_has_the_agent_say_where_it_is(fake_agent: Daemon) -> None:
+    os.kill(fake_agent.pid, signal.SIGABRT)
+    assert fake_agent.died() == -signal.SIGABRT
+    said = fake_agent.tail(200)
+    assert "Fatal Python error: Aborted" in said
+    assert "in run_daemon" in said
 
 
 async def test_an_agent_with_too_many_hanging_calls_stops_in_good_order_to_be_started_again(

@@ -76,6 +76,12 @@ def test_every_check_finds_something_in_this_table() -> None:
         assert any(check(health) for health, *_ in TROUBLES), check.__name__
 
 
+def test_the_reference_says_of_each_check_what_it_finds() -> None:
+    for check in CHECKS:
+        found = next(problem for health, *_ in TROUBLES if (problem := check(health)) is not None)
+        assert str(check.__doc__).startswith(f"{found.code}, {found.severity}: ")
+
+
 def test_the_worst_comes_first() -> None:
     all_of_it = WELL.model_copy(
         update={
