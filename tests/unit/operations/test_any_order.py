@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -221,5 +221,8 @@ def _told(records: list[OperationRecord], uuid: UUID) -> list[str]:
     ]
 
 
-AnyOrder.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+# No shrinking: how far the agent comes between two rules differs from run to run.
+AnyOrder.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=25, deadline=None, phases=(Phase.explicit, Phase.generate)
+)
 TestAnyOrder = AnyOrder.TestCase
