@@ -29,6 +29,7 @@ from agent.hypervisor.ports import Hypervisor
 from agent.instances import Instances
 from agent.journal import Journal
 from agent.journal.lock import StateDirLock
+from agent.journal.pruning import piece
 from agent.journal.records import NewEvent, OperationRecord
 from agent.journal.refusal import NoRoom, StartRefused
 from agent.journal.sealing import KeyFile
@@ -63,7 +64,7 @@ FLUSH_S = 5.0
 ROOM_AGAIN_S = 2.0
 """Seconds between two tries to open the journal on a full disk."""
 PRUNE_S = 600.0
-"""Seconds between two looks for what the journal needs no more."""
+"""Seconds between two looks for what the journal needs no more; one that grows fast is looked at sooner."""
 
 
 async def make_hypervisor(settings: Settings) -> Hypervisor:
@@ -389,7 +390,7 @@ class Service:
     async def _prune(self) -> None:
         kept = self._settings.journal
         while True:
-            await asyncio.sleep(PRUNE_S)
+            await self.journal.grown(piece(kept.max_operations, kept.max_events), PRUNE_S)
             try:
                 await self.journal.prune(timedelta(seconds=kept.retention_s), kept.max_operations, kept.max_events)
             except AgentError as error:

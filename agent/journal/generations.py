@@ -1,10 +1,12 @@
 """The instances' generations: a number that goes up with each change. Called on the writer's thread.
 
-A destroyed instance's stays, so that a second instance with the same uuid goes on counting.
+A destroyed instance's stays as long as any of its operations is kept, so that a second instance with the same
+uuid goes on counting.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import apsw
@@ -25,3 +27,13 @@ def bump(db: apsw.Connection, uuid: UUID, at_least: int = 0) -> int:
     generation = max(get(db, uuid), at_least) + 1
     db.execute("INSERT OR REPLACE INTO generations VALUES (?, ?)", (str(uuid), generation))
     return generation
+
+
+def forget(db: apsw.Connection, instances: Iterable[str]) -> None:
+    """Of those that aren't there and of which no operation is kept."""
+    db.executemany(
+        "DELETE FROM generations WHERE instance = ?1 "
+        "AND NOT EXISTS (SELECT 1 FROM power WHERE instance = ?1) "
+        "AND NOT EXISTS (SELECT 1 FROM operations WHERE instance_uuid = ?1)",
+        [(instance,) for instance in instances],
+    )

@@ -69,6 +69,9 @@ class Journal:
         self._key = key
         self._clock = clock
         self._outbox_limit = outbox_limit
+        self._added = 0
+        self._awaited: int | None = None
+        self._much = asyncio.Event()
         self._events = event_rows.Stream(stream, f"/compute/{host}")
 
     @classmethod
@@ -113,6 +116,7 @@ class Journal:
         A repeat that isn't answered yet adds its address to those who get the answer. Raises InvalidRequest
         for an identity that is too long; Unavailable at the outbox's bound too, for new requests only.
         """
+        self._count(1)
         state, at, limit = self._sealed(new.state), self._clock(), self._outbox_limit
         return await self._writer.write(lambda db: operations.accept(db, new, state, at, limit))
 
@@ -270,6 +274,7 @@ class Journal:
 
     async def append(self, events: Sequence[NewEvent]) -> list[EventRecord]:
         """Number them, in the order given. `data.generation` is filled in for an event with a subject."""
+        self._count(len(events))
         at = self._clock()
         return await self._writer.write(
             lambda db: self._events.append(db, events, at), then=self._signal(bool(events))
@@ -318,6 +323,22 @@ class Journal:
             with suppress(Unavailable):
                 await self._writer.write(condition.touch)
 
+    async def grown(self, rows: int, timeout: float) -> None:
+        """Wait until so many operations and events were added since this last returned; at most `timeout`
+        seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._added < rows:
+                    self._awaited = rows
+                    self._much.clear()
+                    await self._much.wait()
+        self._added, self._awaited = 0, None
+
+    def _count(self, rows: int) -> None:
+        self._added += rows
+        if self._awaited is not None and self._added >= self._awaited:
+            self._much.set()
+
     async def prune(self, retention: timedelta, max_operations: int, max_events: int) -> int:
         """Forget what ended longer than `retention` ago or is more than these; returns how many rows.
 
@@ -340,6 +361,8 @@ class Journal:
         *,
         answers: bool = False,
     ) -> T:
+        self._count(len(events))
+
         def both(db: apsw.Connection) -> T:
             done = work(db)
             event_rows.add(db, events, at)

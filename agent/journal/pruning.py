@@ -1,7 +1,10 @@
 """Forgets what is older or more than is to be kept, in pieces that hold up nobody.
 
 Never forgotten: operations that are unfinished or wait for a person (stuck, unknown), replies and events the
-broker hasn't confirmed. Events go from the oldest on only, so that what is kept has no gap.
+broker hasn't confirmed. Events go from the oldest on only, so that what is kept has no gap. The generation of an
+instance that isn't there any more goes with its last operation.
+
+Between two prunings at most a tenth more is added than is to be kept: `piece` says how much that is.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from functools import partial
 
 import apsw
 
+from agent.journal import generations
 from agent.journal.columns import from_time
 from agent.journal.writer import Writer
 
@@ -30,6 +34,11 @@ class Limits:
     before: datetime
     max_operations: int
     max_events: int
+
+
+def piece(max_operations: int, max_events: int) -> int:
+    """Operations and events after whose addition it is time to prune again."""
+    return max(PIECE, min(max_operations, max_events) // 10)
 
 
 async def prune(writer: Writer, limits: Limits) -> int:
@@ -74,8 +83,12 @@ def oldest_operations(db: apsw.Connection, most: int) -> int:
 
 def _forget(db: apsw.Connection, which: str, arguments: tuple[int, ...]) -> int:
     # Steps and waiters go with their operation.
-    db.execute(f"DELETE FROM operations WHERE number IN ({which})", arguments)  # noqa: S608 - constants
-    return db.changes()
+    gone = db.execute(
+        f"DELETE FROM operations WHERE number IN ({which}) RETURNING instance_uuid",  # noqa: S608 - constants
+        arguments,
+    ).fetchall()
+    generations.forget(db, {str(instance) for (instance,) in gone if instance is not None})
+    return len(gone)
 
 
 def events(db: apsw.Connection, keep_from: int) -> int:

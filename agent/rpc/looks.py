@@ -119,9 +119,8 @@ class Looks:
         """Raises NotFound; Unavailable or TimedOut when nothing was ever seen of it."""
         fresh = None
         with contextlib.suppress(NotFound):  # another look, begun later, may have found it
-            fresh = await self._at(uuid).answer(wait=self._domains.sightings.of(uuid) is None)
+            fresh = await self._at(uuid, wait=self._domains.sightings.of(uuid) is None)
         if (sighting := self._domains.sightings.of(uuid)) is None:
-            self._each.pop(uuid, None)
             raise NotFound(f"instance {uuid} isn't on this host")
         return Seen(sighting.view, sighting.at, fresh is not None or self._is_certain(uuid, sighting.at))
 
@@ -135,8 +134,14 @@ class Looks:
             for each in self._domains.sightings.all()
         )
 
-    def _at(self, uuid: UUID) -> Question[DomainView]:
-        return self._each.setdefault(uuid, Question(lambda: self._domains.get(uuid)))
+    async def _at(self, uuid: UUID, *, wait: bool) -> DomainView | None:
+        """The question is kept for as long as its answer is owed."""
+        question = self._each.setdefault(uuid, Question(lambda: self._domains.get(uuid)))
+        try:
+            return await question.answer(wait=wait)
+        finally:
+            if question.owed_from is None and self._each.get(uuid) is question:
+                del self._each[uuid]
 
     def _is_certain(self, uuid: UUID, at: datetime) -> bool:
         questions = (self._all, self._each.get(uuid))
@@ -151,4 +156,4 @@ class Looks:
                 return
             if each.at < owed_from:
                 with contextlib.suppress(NotFound):
-                    hung += await self._at(each.view.uuid).answer(wait=False) is None
+                    hung += await self._at(each.view.uuid, wait=False) is None

@@ -8,8 +8,9 @@ import pytest
 
 from agent.errors import NotFound
 from agent.journal import Accepted, Answer, Journal, Status
+from agent.journal.pruning import piece
 from agent.saga import Mark
-from tests.unit.journal.samples import Clock, State, accepted, event, reading, request
+from tests.unit.journal.samples import INSTANCE, Clock, State, accepted, event, reading, request
 
 WEEK = timedelta(days=7)
 OK = Answer(result={})
@@ -108,6 +109,42 @@ async def test_generations_and_last_states_are_never_forgotten(journal: Journal,
     await journal.prune(WEEK, 0, 0)
     assert await journal.generation(uuid) == 1
     assert await journal.last_state(uuid) is not None
+
+
+async def test_a_generation_goes_with_the_last_operation_of_an_instance_that_is_gone(
+    journal: Journal, clock: Clock
+) -> None:
+    uuid = INSTANCE
+    await ended(journal, "u:1")
+    await journal.record_power(uuid, "running", [], bump=True)
+    await journal.record_power(uuid, None, [], bump=False)
+    clock.advance(days=5)
+    await ended(journal, "u:2")
+    clock.advance(days=5)
+    assert await journal.prune(WEEK, 100, 100) == 1
+    assert await journal.generation(uuid) == 1
+    clock.advance(days=5)
+    assert await journal.prune(WEEK, 100, 100) == 1
+    assert await journal.generation(uuid) == 0
+
+
+async def test_who_prunes_is_woken_when_enough_was_added(journal: Journal) -> None:
+    growing = asyncio.create_task(journal.grown(10, timeout=3600))
+    await journal.append([event() for _ in range(9)])
+    assert not growing.done()
+    await accepted(journal)
+    async with asyncio.timeout(10):
+        await growing
+    await journal.grown(1, timeout=0.0)  # counted from there on
+
+
+@pytest.mark.parametrize(
+    ("operations", "events", "rows"), [(100_000, 100_000, 10_000), (1000, 5000, 100), (100, 100, 50)]
+)
+def test_between_two_prunings_at_most_a_tenth_is_added_to_what_is_kept(
+    operations: int, events: int, rows: int
+) -> None:
+    assert piece(operations, events) == rows
 
 
 async def test_a_large_pruning_lets_others_between_and_gives_the_room_back(
