@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -43,15 +43,17 @@ class Bed:
         return max(1, round(number * self.part))
 
     @asynccontextmanager
-    async def agent(self, *, in_memory: bool = False, **settings: str) -> AsyncIterator[Daemon]:
+    async def agent(
+        self, settings: Mapping[str, str] | None = None, *, in_memory: bool = False
+    ) -> AsyncIterator[Daemon]:
         """A daemon of its own name, ready, on the fake driver unless `settings` say otherwise; `settings` as in
-        `HYPERVISOR__DRIVER="libvirt"`. `in_memory`: its state lies where a sync costs nothing."""
+        `{"HYPERVISOR__DRIVER": "libvirt"}`. `in_memory`: its state lies where a sync costs nothing."""
         host = f"b-{uuid4().hex[:8]}"
         environment = {
             "COMPUTE_AGENT_AMQP__URL": self.broker.url,
             "COMPUTE_AGENT_HYPERVISOR__DRIVER": "fake",
             "COMPUTE_AGENT_LOG__FORMAT": "json",
-            **{f"COMPUTE_AGENT_{name}": value for name, value in settings.items()},
+            **{f"COMPUTE_AGENT_{name}": value for name, value in (settings or {}).items()},
         }
         daemon = Daemon(self.directory / host, host, environment)
         away = Path(tempfile.mkdtemp(dir=IN_MEMORY)) if in_memory else None

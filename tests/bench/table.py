@@ -10,6 +10,7 @@ from tests.bench.casts import casts, spawn_rate
 from tests.bench.figures import Figure
 from tests.bench.frozen import frozen_guest, frozen_libvirtd
 from tests.bench.recovery import recovery
+from tests.bench.soak import soak
 from tests.bench.start import cli_start
 
 Bench = Callable[[Bed], Awaitable[list[Figure]]]
@@ -21,6 +22,7 @@ BENCHES: dict[str, Bench] = {
     "spawn-share": spawn_share,
     "ping": ping,
     "cli-start": cli_start,
+    "soak": soak,
     "recovery": recovery,
     "frozen-guest": frozen_guest,
     "frozen-libvirtd": frozen_libvirtd,
