@@ -74,7 +74,7 @@ async def _guests(bed: Bed) -> AsyncIterator[Asked]:
     guests = [small() for _ in range(GUESTS)]
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(
-            bed.agent(HYPERVISOR__DRIVER="libvirt", HYPERVISOR__URI=bed.libvirtd.uri)
+            bed.agent({"HYPERVISOR__DRIVER": "libvirt", "HYPERVISOR__URI": bed.libvirtd.uri})
         )
         client = await stack.enter_async_context(PlainClient(bed.broker.url, agent.host))
         floor = await stack.enter_async_context(PlainClient(bed.broker.url, f"echo-{uuid4().hex[:8]}"))
