@@ -55,7 +55,8 @@ class Hands(Protocol):
 
 @dataclass
 class Asked:
-    """One request. `answers` are the bodies that came, `sent` how often it was; times are the real ones."""
+    """One request. `answers` are the bodies that came, `sent` how often it was; `answered_at` the last time;
+    times are the real ones."""
 
     message_id: str
     method: str
@@ -132,7 +133,7 @@ class Client:
         self._mail.take(message)
         asked = self._asked[str(message.correlation_id)]
         asked.answers.append(message.body)
-        asked.answered_at = asked.answered_at or time.time()
+        asked.answered_at = time.time()
         asked.answered.set()
         await message.ack()
 

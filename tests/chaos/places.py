@@ -59,6 +59,9 @@ DIVIDED = frozenset(
 """Calls that can be half done. `disks.fetch` too, but only by the first who wants an image: all others find it in
 the cache."""
 
+ABOUT_NO_INSTANCE = frozenset({"disks.fetch", "nics.check", "volumes.connect", "volumes.disconnect"})
+"""Calls that aren't told whom they are for: who aims at one of them hits the first who comes by."""
+
 FIRST: dict[str, tuple[str, ...]] = {
     "spawn": (),
     "start": ("spawn", "stop"),

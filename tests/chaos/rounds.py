@@ -114,6 +114,8 @@ async def _broker_lane(ground: Ground, acts: Sequence[BrokerAct], rng: random.Ra
 async def _ended(plan: Plan, load: asyncio.Task[None]) -> list[str]:
     """Peace, and all that has to hold."""
     side, asked = plan.side, plan.asked
+    if side.driver == "fake":
+        await accidents.fake.take_orders_back(side)
     healed = time.monotonic()
     found = await _answered(side, load, asked)
     side.teller.healed(time.monotonic() - healed)

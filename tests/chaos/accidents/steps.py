@@ -22,7 +22,7 @@ from tests.chaos.accidents.libvirt import guests, kill, libvirtd
 from tests.chaos.coverage import Place
 from tests.chaos.ground import Side
 from tests.chaos.load import Aim
-from tests.chaos.places import FAILS
+from tests.chaos.places import ABOUT_NO_INSTANCE, FAILS
 
 WITHIN_S = 6.0
 LOOK_S = 0.002
@@ -59,7 +59,8 @@ async def kill_agent_at_a_call(side: Side, rng: random.Random) -> None:
 
 def _order(aim: Aim) -> dict[str, object]:
     place = aim.place
-    return {**_of(aim), "call": place.where, "when": place.when, "die": True}
+    whose = None if place.where in ABOUT_NO_INSTANCE else aim.instance
+    return {**_of(aim), "instance": whose, "call": place.where, "when": place.when, "die": True}
 
 
 def _failure(aim: Aim) -> dict[str, object]:
