@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import libvirt
 from tests.chaos import accidents, expected, invariants, journal
 from tests.chaos.accidents import Act, BrokerAct, name
 from tests.chaos.ground import Ground, Side
-from tests.chaos.hosts import Picture
+from tests.chaos.hosts import LibvirtHost, Picture
 from tests.chaos.journal import Written
 from tests.chaos.load import Aim, Asked, new_uuid
 
@@ -153,6 +154,24 @@ async def _ask(side: Side, method: str, args: dict[str, object], instance: str) 
     return request
 
 
+async def _obey(side: Side) -> None:
+    """As a person would: a start that libvirt keeps for ever is taken from it in the way that the answer names."""
+    kept = {
+        (row.instance, found)
+        for row in _written(side).rows
+        for found in re.findall(r"remove /run/libvirt/qemu/(\S+\.xml)", json.dumps(row.answer))
+    }
+    if not kept or not isinstance(side.host, LibvirtHost):
+        return
+    await asyncio.to_thread(side.host.libvirtd.kill)
+    for instance, file in kept:
+        side.teller.count("starts taken from libvirt by hand")
+        side.teller.tell(f"  {file} is removed, as the answer says")
+        side.disturbed.add(str(instance))
+        (side.host.libvirtd.socket.parent / "qemu" / file).unlink(missing_ok=True)
+    await asyncio.to_thread(side.host.libvirtd.start)
+
+
 async def _settle_hanging(side: Side) -> None:
     """As a person would: stuck and unknown ones are tried again, and given up where that is refused."""
     for row in _written(side).hanging:
@@ -183,6 +202,7 @@ def in_all(side: Side) -> list[str]:
 
 
 async def _look(side: Side, asked: list[Asked]) -> list[str]:
+    await _obey(side)
     await _settle_hanging(side)
     found = await _until_holds(lambda: _quiet(side))
     written = _written(side)
