@@ -43,7 +43,7 @@ def refusal(model: type[BaseModel], error: ValidationError) -> InvalidRequest:
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The name that was probably meant."""
-    return next(iter(difflib.get_close_matches(name[:64], list(names), n=1, cutoff=0.6)), None)
+    return next(iter(difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)), None)
 
 
 def _field(top: Shape, details: ErrorDetails) -> dict[str, str]:

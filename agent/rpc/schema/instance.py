@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     ConfigDict,
     Field,
     IPvAnyAddress,
@@ -20,6 +21,18 @@ Path = Annotated[str, StringConstraints(pattern=r"^/[^\x00-\x1f\x7f]*$", max_len
 Checksum = Annotated[str, StringConstraints(pattern=r"^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$")]
 Device = Annotated[str, StringConstraints(pattern=r"^(/dev/)?[vsh]d[a-z]{1,2}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^(/|file:///|https?://)[^\x00-\x20\x7f]+$", max_length=2048)]
+
+
+def _no_number(value: Any) -> Any:
+    """`ipaddress` makes an address of a number too, and of `false`; the published schema says text."""
+    if isinstance(value, int):
+        raise ValueError("should be a text, as in 192.0.2.5")  # noqa: TRY004 - what pydantic takes for a refusal
+    return value
+
+
+Address = Annotated[IPvAnyAddress, BeforeValidator(_no_number)]
+AddressWithPrefix = Annotated[IPvAnyInterface, BeforeValidator(_no_number)]
+Subnet = Annotated[IPvAnyNetwork, BeforeValidator(_no_number)]
 
 
 class Image(Message):
@@ -143,16 +156,16 @@ Disk = Annotated[ImageDisk | BlankDisk | EphemeralDisk | SwapDisk | VolumeDisk, 
 
 
 class Route(Message):
-    destination: IPvAnyNetwork
-    gateway: IPvAnyAddress
+    destination: Subnet
+    gateway: Address
 
 
 class FixedIp(Message):
     """An address that the guest shall give itself, told on the config drive."""
 
-    address: IPvAnyInterface
+    address: AddressWithPrefix
     """With prefix length: `192.0.2.5/24`."""
-    gateway: IPvAnyAddress | None = None
+    gateway: Address | None = None
     routes: tuple[Route, ...] = Field(default=(), max_length=64)
 
 
@@ -167,7 +180,7 @@ class InterfaceBase(Message):
     """Bytes; default the network's."""
     fixed_ips: tuple[FixedIp, ...] = Field(default=(), max_length=64)
     """Addresses, told on the config drive."""
-    dns_servers: tuple[IPvAnyAddress, ...] = Field(default=(), max_length=16)
+    dns_servers: tuple[Address, ...] = Field(default=(), max_length=16)
     """Told on the config drive."""
 
 

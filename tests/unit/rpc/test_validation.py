@@ -48,6 +48,26 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"disks": [{"kind": "blank", "size_mb": 0}]}, "instance.disks[0].size_mb", "greater than or equal to 1"),
     ({"interfaces": [{"type": "bridge", "bridge": "br 0"}]}, "instance.interfaces[0].bridge", "must match"),
     ({"memory_gb": 1}, "instance.memory_gb", "'memory_mb'"),
+    ({"interfaces": [{"type": "user", "dns_servers": [5]}]}, "instance.interfaces[0].dns_servers[0]", "a text"),
+    (
+        {"interfaces": [{"type": "user", "fixed_ips": [{"address": False}]}]},
+        "instance.interfaces[0].fixed_ips[0].address",
+        "a text",
+    ),
+    (
+        {
+            "interfaces": [
+                {
+                    "type": "user",
+                    "fixed_ips": [
+                        {"address": "192.0.2.5/24", "routes": [{"destination": 1, "gateway": "192.0.2.1"}]}
+                    ],
+                }
+            ]
+        },
+        "instance.interfaces[0].fixed_ips[0].routes[0].destination",
+        "a text",
+    ),
     ({"vcpus": "many"}, "instance.vcpus", "integer"),
     ({"vcpus": 1e400}, "instance.vcpus", "finite"),
     ({"uuid": "nope"}, "instance.uuid", "a UUID"),
@@ -112,8 +132,9 @@ def test_a_refused_value_is_never_repeated(args: dict[str, Any]) -> None:
     assert "hunter2" not in str(caught.value.details)
 
 
-def test_a_monstrous_key_is_shown_short_and_printable() -> None:
-    (field,) = fields_of("ping", {"\x00" + "k" * 10_000: 1})
+@pytest.mark.parametrize("key", ["k" * 10_000, "\x00" + "k" * 10_000, "\x1b[2J"])
+def test_a_monstrous_key_is_shown_short_and_printable(key: str) -> None:
+    (field,) = fields_of("ping", {key: 1})
     assert len(field["path"]) < 80
     assert field["path"].isprintable()
 
