@@ -113,9 +113,9 @@ def boot(guest: Guest, facts: HostFacts) -> Boot:
 def sysinfo(guest: Guest, facts: HostFacts) -> SystemInfo:
     """Serial and uuid are the instance's, by which a guest (cloud-init) tells that it was cloned."""
     entries = {
-        "manufacturer": facts.smbios_manufacturer,
-        "product": facts.smbios_product,
-        "version": facts.smbios_version,
+        "manufacturer": "compute-agent",
+        "product": "Virtual Machine",
+        "version": "1",
         "serial": str(guest.spec.uuid),
         "uuid": str(guest.spec.uuid),
         "family": "Virtual Machine",
@@ -223,7 +223,7 @@ def guest_agent(guest: Guest, facts: HostFacts) -> Iterator[Device]:
 def screen(guest: Guest, facts: HostFacts) -> Iterator[Device]:
     """The plain VGA card: boot loaders and rescue systems show something on it without a driver."""
     if guest.spec.graphics.type == "vnc":
-        yield Vnc(listen=facts.vnc_listen)
+        yield Vnc()
         yield Video()
 
 

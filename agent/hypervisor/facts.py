@@ -23,10 +23,6 @@ class HostFacts(Frozen):
     machines: frozenset[str] = frozenset({"q35", "pc"})
     uefi: bool = True
     direct_io: bool = False
-    vnc_listen: str = "127.0.0.1"
-    smbios_manufacturer: str = "compute-agent"
-    smbios_product: str = "Virtual Machine"
-    smbios_version: str = "1"
     agent_version: str | None = None
 
     @property

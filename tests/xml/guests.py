@@ -144,7 +144,7 @@ def _full() -> tuple[Guest, HostFacts]:
         ),
     )
     guest = Guest(spec=spec, disks=disks, generation=12, request_id="req-7", operation_id="op-9")
-    return guest, facts(uuid, agent_version="0.1.0", direct_io=True, vnc_listen="192.0.2.9")
+    return guest, facts(uuid, agent_version="0.1.0", direct_io=True)
 
 
 def _minimal_pc() -> tuple[Guest, HostFacts]:
@@ -185,8 +185,7 @@ def _uefi() -> tuple[Guest, HostFacts]:
         PluggedDisk(id=name, bus=DiskBus.VIRTIO, backing=file(uuid, name, DiskFormat.RAW))
         for name in ("scratch", "work")
     )
-    names = {"smbios_manufacturer": "Example", "smbios_product": "Guest & Co", "smbios_version": "3"}
-    return Guest(spec=spec, disks=disks, generation=2), facts(uuid, virt_type="qemu", **names)
+    return Guest(spec=spec, disks=disks, generation=2), facts(uuid, virt_type="qemu")
 
 
 def _volumes() -> tuple[Guest, HostFacts]:

@@ -168,7 +168,7 @@ def test_without_graphics_there_is_no_screen_either() -> None:
     assert of_kind(made, Vnc) + of_kind(made, Video) == []
 
 
-def test_vnc_listens_on_loopback_unless_the_host_says_otherwise() -> None:
+def test_vnc_listens_on_loopback_alone() -> None:
     assert [screen.listen for screen in of_kind(domain.element(guest(), FACTS), Vnc)] == ["127.0.0.1"]
 
 
