@@ -10,6 +10,7 @@ which is only a hint to the guest.
 
 from __future__ import annotations
 
+import base64
 import enum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -206,7 +207,12 @@ AnyInterface = Annotated[BridgeInterface | NetworkInterface | UserInterface, Fie
 
 class InjectedFile(Frozen):
     path: str
-    content: Secret  # base64
+    content: Secret
+    """base64"""
+
+    def data(self) -> bytes:
+        """Raises ValueError when `content` isn't base64."""
+        return base64.b64decode(self.content.reveal(), validate=True)
 
 
 class ConfigDrive(Frozen):

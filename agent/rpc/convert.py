@@ -6,7 +6,6 @@ always gets the same names.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -187,9 +186,10 @@ def _fixed_ip(asked: wire.FixedIp, path: str) -> FixedIp:
 def config_drive(asked: wire.ConfigDrive | None) -> ConfigDrive | None:
     if asked is None:
         return None
-    for index, file in enumerate(asked.files):
+    files = tuple(InjectedFile(path=file.path, content=file.content) for file in asked.files)
+    for index, file in enumerate(files):
         try:
-            base64.b64decode(file.content.reveal(), validate=True)
+            file.data()
         except ValueError:  # beside bad base64 (binascii.Error): characters that aren't ASCII
             path = f"instance.config_drive.files[{index}].content"
             raise InvalidRequest.field(path, "is not base64", "encode the file's bytes") from None
@@ -199,7 +199,7 @@ def config_drive(asked: wire.ConfigDrive | None) -> ConfigDrive | None:
         user_data=asked.user_data,
         admin_pass=asked.admin_pass,
         public_keys=asked.public_keys,
-        files=tuple(InjectedFile(path=file.path, content=file.content) for file in asked.files),
+        files=files,
     )
 
 

@@ -17,7 +17,6 @@ password: mode 0600, and nothing of it goes into errors.
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import json
 import os
@@ -26,9 +25,8 @@ import secrets
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from agent.errors import InvalidRequest
 from agent.hypervisor.storage.network_data import network_data
-from agent.spec import ConfigDrive, InjectedFile, InstanceSpec
+from agent.spec import ConfigDrive, InstanceSpec
 
 LABEL = "config-2"
 VERSIONS = ("latest", "2018-08-27")
@@ -38,7 +36,7 @@ SEED_BYTES = 512
 def tree(spec: InstanceSpec, seed: bytes) -> dict[str, bytes]:
     """Every file on the drive by its path. `seed` is randomness for the guest's generator. Pure.
 
-    Raises InvalidRequest for a file that isn't base64 or an address that can't be read.
+    Raises InvalidRequest for an address that can't be read.
     """
     drive = spec.config_drive or ConfigDrive()
     documents = {
@@ -50,7 +48,7 @@ def tree(spec: InstanceSpec, seed: bytes) -> dict[str, bytes]:
         documents["user_data"] = drive.user_data.reveal().encode()
     files = {f"openstack/{version}/{name}": data for version in VERSIONS for name, data in documents.items()}
     for place, injected in enumerate(drive.files):
-        files[f"openstack{_content_path(place)}"] = _decoded(injected, place)
+        files[f"openstack{_content_path(place)}"] = injected.data()
     return files
 
 
@@ -122,15 +120,6 @@ def _iso_path(path: PurePosixPath) -> str:
 
 def _content_path(place: int) -> str:
     return f"/content/{place:04}"
-
-
-def _decoded(injected: InjectedFile, place: int) -> bytes:
-    try:
-        return base64.b64decode(injected.content.reveal(), validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidRequest.field(
-            f"instance.config_drive.files[{place}].content", "not base64", "encode the file's content"
-        ) from None
 
 
 def _json(data: dict[str, Any]) -> bytes:

@@ -130,13 +130,13 @@ def test_a_gateway_of_another_ip_version_is_refused_by_name() -> None:
     assert path_of(error) == "instance.interfaces[0].fixed_ips[0].gateway"
 
 
-@pytest.mark.parametrize("content", ["canary!", "canary\u00e9"])
+@pytest.mark.parametrize("content", ["canary!", "canaries!", "canary\u00e9"])
 def test_an_injected_file_that_is_not_base64_is_refused_without_its_content(content: str) -> None:
     drive = {"files": [{"path": "/etc/motd", "content": content}]}
     with pytest.raises(InvalidRequest) as error:
         convert.instance(asked(config_drive=drive))
     assert path_of(error) == "instance.config_drive.files[0].content"
-    assert "canary" not in str(error.value)
+    assert "canar" not in str(error.value)
 
 
 def test_two_interfaces_plugged_without_a_port_id_are_the_same_when_they_ask_the_same() -> None:
