@@ -69,6 +69,18 @@ async def test_a_look_that_hangs_is_given_up_and_others_go_on(tmp_path: Path) ->
     os.close(os.open(pipe, os.O_WRONLY))
 
 
+async def test_the_sixty_fifth_look_that_would_hang_is_not_begun() -> None:
+    go_on = threading.Event()
+    hanging = [asyncio.create_task(look(go_on.wait, "looking")) for _ in range(65)]
+    await asyncio.sleep(0)
+    assert hanging[-1].done()
+    with pytest.raises(Unavailable, match="64 looks at this host's files hang already"):
+        await hanging[-1]
+    go_on.set()
+    await asyncio.gather(*hanging, return_exceptions=True)
+    assert await look(lambda: 1, "looking") == 1
+
+
 async def test_a_cancelled_look_is_left_at_once(tmp_path: Path) -> None:
     go_on = threading.Event()
     caller = asyncio.create_task(look(go_on.wait, "looking"))
