@@ -20,6 +20,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from agent.rpc.breadth import too_broad
 from agent.rpc.schema import METHODS
 from agent.rpc.schema.envelope import PLACEHOLDER
 from agent.rpc.shape import PLAIN, Shape, child, joined, shape_of, variants_for
@@ -45,16 +46,22 @@ class Redacted:
 
 
 def redact(body: bytes) -> Redacted | None:
-    """None when the body isn't a JSON object: then nothing is known about it, and none of it may be kept."""
-    try:
-        document = from_json(body, allow_inf_nan=False)
-    except ValueError:
-        return None
-    if not isinstance(document, dict):
+    """None when the body isn't a JSON object of a request's size: then nothing is known about it, and none of it
+    may be kept."""
+    document = _object_in(body)
+    if document is None:
         return None
     walk = _Walk()
     clean = walk.document(document)
     return Redacted(to_json(clean, inf_nan_mode="constants"), tuple(walk.removed))
+
+
+def _object_in(text: str | bytes) -> dict[str, Any] | None:
+    try:
+        document = from_json(text, allow_inf_nan=False)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) and not too_broad(document) else None
 
 
 @dataclass(slots=True)
@@ -92,11 +99,8 @@ class _Walk:
         return self._value(value, child(known[0], key) if known else PLAIN, path)
 
     def _nested(self, text: str) -> str:
-        try:
-            document = from_json(text, allow_inf_nan=False)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
+        document = _object_in(text)
+        if document is None:
             return str(self._blank(text, _NESTED))
         return to_json(self.document(document), inf_nan_mode="constants").decode()
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from agent.errors import InvalidRequest
+from agent.rpc.breadth import MOST_VALUES, too_broad
 from agent.rpc.message import Properties
 from agent.rpc.schema.envelope import CONTENT_TYPE, PLACEHOLDER
 
@@ -37,6 +38,10 @@ def parse(properties: Properties, body: bytes, *, max_bytes: int) -> dict[str, A
         raise InvalidRequest.field("(body)", f"isn't JSON: {error}", "send an object in UTF-8") from None
     if not isinstance(document, dict):
         raise InvalidRequest.field("(body)", f"is {kind(document)}", "send an object")
+    if too_broad(document):
+        raise InvalidRequest.field(
+            "(body)", f"holds more than {MOST_VALUES} values", "send fewer; large data travels by URL"
+        )
     return document
 
 

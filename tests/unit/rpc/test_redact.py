@@ -109,6 +109,12 @@ def test_a_body_that_is_no_object_is_not_kept(body: bytes) -> None:
     assert redact(body) is None
 
 
+def test_a_body_of_more_values_than_a_request_needs_is_not_kept() -> None:
+    broad = json.dumps({"a": ["v"] * 10_000})
+    assert redact(broad.encode()) is None
+    assert clean({"oslo.message": broad}) == {"oslo.message": PLACEHOLDER}
+
+
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),

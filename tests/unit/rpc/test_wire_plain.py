@@ -119,6 +119,20 @@ def test_nesting_without_end_is_refused() -> None:
         decode(b'{"a":' * 100_000, max_bytes=1_000_000)
 
 
+@pytest.mark.parametrize(
+    "args", [{str(n): 1 for n in range(10_000)}, {"a": [[{}] * 5000, [{"b": 1}] * 2500]}, {"a": [[[]] * 9_998]}]
+)
+def test_more_values_than_a_request_needs_are_refused(args: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match="more than 10000 values") as caught:
+        decode({"method": "ping", "args": args}, max_bytes=1_000_000)
+    assert path_of(caught.value) == "(body)"
+
+
+def test_ten_thousand_values_are_not_too_many() -> None:
+    args = {str(n): 1 for n in range(9_998)}
+    assert decode({"method": "ping", "args": args}, max_bytes=1_000_000).args == args
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_bring_it_down(body: bytes) -> None:
     try:
