@@ -158,6 +158,7 @@ class Checkup:
             lost_threads=given_up.hanging,
             lost_threads_ever=given_up.ever,
             lost_threads_bound=given_up.bound,
+            overdue_calls=given_up.overdue,
         )
 
     def _tasks(self) -> tuple[health.Task, ...]:

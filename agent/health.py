@@ -141,6 +141,8 @@ class Hypervisor(Shown):
     """Calls that were given up since the start."""
     lost_threads_bound: int | None = None
     """At this many hanging ones the agent ends, to be started again."""
+    overdue_calls: int = 0
+    """Calls that are still waited for, and take longer than a healthy one would."""
 
 
 class Recovery(Shown):
@@ -345,6 +347,15 @@ def _threads_lost(health: Health) -> Problem | None:
     return Problem(code="calls_hang", severity="warning", text=text)
 
 
+def _calls_overdue(health: Health) -> Problem | None:
+    """calls_overdue, warning: calls to the hypervisor take longer than they should; others go on beside them"""
+    overdue = health.hypervisor.overdue_calls
+    if not overdue:
+        return None
+    text = f"{overdue} calls to the hypervisor take longer than they should"
+    return Problem(code="calls_overdue", severity="warning", text=text)
+
+
 CHECKS: tuple[Callable[[Health], Problem | None], ...] = (
     _worn,
     _given_up,
@@ -360,5 +371,6 @@ CHECKS: tuple[Callable[[Health], Problem | None], ...] = (
     _unwritable,
     _hypervisor_away,
     _threads_lost,
+    _calls_overdue,
 )
 """Each looks at one thing; its docstring is its line in the reference: code, severity: when."""

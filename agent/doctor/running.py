@@ -34,6 +34,7 @@ MENDS = {
     "journal_unwritable": "free space on the disk of state_dir; it recovers by itself",
     "hypervisor_away": "see what the check of libvirt says here",
     "calls_hang": "look for guests whose disk doesn't answer; restarting libvirtd ends such calls",
+    "calls_overdue": "look for storage that is slow or doesn't answer; what else the agent does goes on",
 }
 """What to do about a problem that the agent tells of, by its code."""
 

@@ -316,11 +316,12 @@ class Observation:
 @dataclass(frozen=True, slots=True)
 class GivenUp:
     """Calls past their deadline. `hanging` now, `ever` since the start; at `bound` hanging ones the driver is
-    `exhausted`."""
+    `exhausted`. `overdue`: those before their deadline that take longer than a healthy call would."""
 
     hanging: int = 0
     ever: int = 0
     bound: int | None = None
+    overdue: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,6 +115,11 @@ SERIES: tuple[Series, ...] = (
         lambda h: h.hypervisor.lost_threads_ever,
         counts=True,
     ),
+    Series(
+        "hypervisor_overdue_calls",
+        "Calls that are waited for and take longer than a healthy one would.",
+        lambda h: h.hypervisor.overdue_calls,
+    ),
     Series("recovered", "Whether what an earlier run left is taken up.", lambda h: h.recovery.done),
     Series(
         "task_busy_seconds",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from agent.hypervisor.facts import HostFacts
-from agent.hypervisor.libvirt.connection import Access, Libvirt
+from agent.hypervisor.libvirt.connection import USUAL, Access, Lane, Libvirt
 from agent.hypervisor.libvirt.domains import LibvirtDomains
 from agent.hypervisor.libvirt.news import News
 from agent.hypervisor.libvirt.threads import Late
@@ -26,10 +26,12 @@ from tests.rig.processes import RigError
 PATIENCE = 60.0
 
 
-def open_libvirt(libvirtd: Libvirtd, late: list[Late] | None = None) -> Libvirt:
+def open_libvirt(
+    libvirtd: Libvirtd, late: list[Late] | None = None, usual: Mapping[Lane, float] = USUAL
+) -> Libvirt:
     """Notices a dead peer after about three seconds."""
     access = Access(libvirtd.uri, keepalive_interval_s=1, keepalive_count=2)
-    return Libvirt(access, on_late=(late if late is not None else []).append)
+    return Libvirt(access, usual=usual, on_late=(late if late is not None else []).append)
 
 
 def spec(**more: object) -> InstanceSpec:
@@ -79,10 +81,12 @@ class Ground:
 
 
 @asynccontextmanager
-async def ground(libvirtd: Libvirtd, directory: Path, *, watching: bool = True) -> AsyncIterator[Ground]:
+async def ground(
+    libvirtd: Libvirtd, directory: Path, *, watching: bool = True, usual: Mapping[Lane, float] = USUAL
+) -> AsyncIterator[Ground]:
     """A fresh driver; at the end no guest is left on the libvirtd."""
     directory.chmod(0o755)  # QEMU, as another user, passes through
-    libvirt, news = open_libvirt(libvirtd), News()
+    libvirt, news = open_libvirt(libvirtd, usual=usual), News()
     emulator = Path("/usr/bin/qemu-system-x86_64")
 
     def facts_for(uuid: UUID) -> HostFacts:

@@ -66,6 +66,16 @@ TIMEOUTS: Mapping[Lane, float] = {
 """Seconds, for calls that give none of their own; the deadline in force cuts them further."""
 
 
+USUAL: Mapping[Lane, float] = {Lane.QUERY: 2, Lane.GUEST: 2, Lane.SHORT: 5, Lane.START: 15, Lane.LONG: 120}
+"""Seconds, longer than a healthy call of that lane takes on a busy host. One that takes longer is waited for as
+before, and no longer keeps others from its lane. The watch has one connection, whatever it does."""
+
+MAX_OVERDUE = 8
+"""Calls that may be overdue at once. With the lanes of changes full beside them they are no more than libvirtd
+works at by default (`max_workers`, 20); for a destroy and simple reads it has others (`prio_workers`)."""
+MAX_LOST = 32
+
+
 @dataclass(frozen=True)
 class Access:
     """Where libvirt is. Keepalive notices a dead peer after about interval times (count + 1) seconds."""
@@ -129,8 +139,9 @@ class Connector:
 
 
 class Libvirt:
-    """The door. `on_late` hears of calls that returned after they had been given up; `on_exhausted` is called
-    once when so many hang that the process should be restarted."""
+    """The door. Past its lane's seconds in `usual` a call is overdue. `on_late` hears of calls that returned after
+    they had been given up; `on_exhausted` is called once when so many hang that the process should be
+    restarted."""
 
     def __init__(
         self,
@@ -138,7 +149,8 @@ class Libvirt:
         *,
         workers: Mapping[Lane, int] = WORKERS,
         timeouts: Mapping[Lane, float] = TIMEOUTS,
-        max_lost: int = 32,
+        usual: Mapping[Lane, float] = USUAL,
+        max_lost: int = MAX_LOST,
         on_late: Callable[[Late], None] | None = None,
         on_exhausted: Callable[[], None] | None = None,
     ) -> None:
@@ -146,6 +158,8 @@ class Libvirt:
         self._threads: Threads[Connection] = Threads(
             Connector(access),
             {str(lane): n for lane, n in workers.items()},
+            patience={str(lane): seconds for lane, seconds in usual.items()},
+            max_overdue=MAX_OVERDUE,
             max_lost=max_lost,
             on_late=on_late,
             on_exhausted=on_exhausted,
@@ -183,7 +197,8 @@ class Libvirt:
         return self._threads.lost_ever
 
     def given_up(self) -> GivenUp:
-        return GivenUp(self._threads.lost, self._threads.lost_ever, self._threads.max_lost)
+        threads = self._threads
+        return GivenUp(threads.lost, threads.lost_ever, threads.max_lost, threads.overdue)
 
     async def close(self, timeout: float = 5) -> bool:
         """Close all connections; False when calls still hang in some after `timeout` seconds."""

@@ -37,12 +37,18 @@ class Phase(enum.Enum):
     QUEUED = enum.auto()
     OPENING = enum.auto()
     RUNNING = enum.auto()
+    OVERDUE = enum.auto()
     DONE = enum.auto()
     WITHDRAWN = enum.auto()
     LOST = enum.auto()
 
 
-GIVEN_UP = {Phase.QUEUED: Phase.WITHDRAWN, Phase.OPENING: Phase.WITHDRAWN, Phase.RUNNING: Phase.LOST}
+GIVEN_UP = {
+    Phase.QUEUED: Phase.WITHDRAWN,
+    Phase.OPENING: Phase.WITHDRAWN,
+    Phase.RUNNING: Phase.LOST,
+    Phase.OVERDUE: Phase.LOST,
+}
 
 
 class Job(Generic[R]):
@@ -53,6 +59,8 @@ class Job(Generic[R]):
         self.ends = ends
         self.queued = time.monotonic()
         self.began: float | None = None
+        self.running_since: float | None = None
+        self.was_overdue = False
         self.returned: float | None = None
         self.value: Any = None
         self.error: BaseException | None = None
@@ -72,7 +80,7 @@ class Job(Generic[R]):
             return True
 
     def give_up(self) -> Phase:
-        """Returns the phase it was in: with QUEUED, OPENING or RUNNING its result isn't wanted from now on."""
+        """Returns the phase it was in: unless that is DONE its result isn't wanted from now on."""
         with self._lock:
             was = self._phase
             self._phase = GIVEN_UP.get(was, was)
@@ -83,14 +91,17 @@ class Job(Generic[R]):
         self.began = time.monotonic()
         try:
             resource = open_resource()
+            self.running_since = time.monotonic()
             if not self.move(Phase.OPENING, Phase.RUNNING):
                 return
             self.value = self._context.run(self._fn, resource)
         except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
             self.error = error
         self.returned = time.monotonic()
-        if not self.move(Phase.RUNNING, Phase.DONE):
-            self.move(Phase.OPENING, Phase.DONE)
+        with self._lock:
+            self.was_overdue = self._phase is Phase.OVERDUE
+            if self._phase in (Phase.OPENING, Phase.RUNNING, Phase.OVERDUE):
+                self._phase = Phase.DONE
 
     @property
     def phase(self) -> Phase:
@@ -102,10 +113,12 @@ class Job(Generic[R]):
 
 
 class LaneQueue(Generic[R]):
-    """A queue, and the workers that take from it: started when there is work for them, then kept."""
+    """A queue, and the workers that take from it: started when there is work for them, then kept. `patience`:
+    seconds that a healthy call takes at most."""
 
-    def __init__(self, name: str, size: int) -> None:
+    def __init__(self, name: str, size: int, patience: float) -> None:
         self.name = name
+        self.patience = patience
         self._size = size
         self._jobs: deque[Job[R]] = deque()
         self._changed = threading.Condition()
@@ -135,9 +148,17 @@ class LaneQueue(Generic[R]):
             return self._jobs.popleft()
 
     def done(self) -> None:
-        """The worker is free again. Said before the caller hears, or his next call would hire one more."""
+        """The worker is free again."""
         with self._changed:
             self._free += 1
+
+    def rejoin(self) -> bool:
+        """A worker that was dismissed for a job that took too long is free; False when its place is taken."""
+        with self._changed:
+            room = self._workers < self._size
+            self._workers += room
+            self._free += room
+            return room
 
     def hire(self) -> bool:
         """True when a further worker is wanted; it counts from now on."""
@@ -148,7 +169,7 @@ class LaneQueue(Generic[R]):
             return wanted
 
     def dismiss(self, *, free: bool) -> None:
-        """A worker is gone, or lost: `free` when it had no job."""
+        """A worker is gone, lost, or at a job that takes too long: `free` when it had no job."""
         with self._changed:
             self._workers -= 1
             self._free -= free

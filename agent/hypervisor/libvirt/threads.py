@@ -4,16 +4,22 @@
 is fixed beforehand: one thread and the one connection that thread owns. Nobody else waits for it: its place
 is taken by a fresh thread with a connection of its own, and other lanes never notice.
 
-    QUEUED ──taken──> OPENING ──opened──> RUNNING ──returned──> DONE
-       │                 │                   │
-    deadline          deadline            deadline
-       v                 v                   v
-    WITHDRAWN         WITHDRAWN            LOST ──returned──> told to `on_late`
-    Unavailable       Unavailable         TimedOut
+    QUEUED ──taken──> OPENING ──opened──> RUNNING ──lane's patience──> OVERDUE ──returned──> DONE
+       │                 │                 │   │                          │
+       │                 │                 │   └─────────returned─────────│────────────────> DONE
+    deadline          deadline             └────────deadline──────────────┤
+       v                 v                                                v
+    WITHDRAWN         WITHDRAWN                                         LOST ──returned──> told to `on_late`
+    Unavailable       Unavailable                                      TimedOut
 
-Only RUNNING touches the outside, so only LOST has an unknown outcome. A worker whose call was given up while
-OPENING or RUNNING is lost: counted, and never given work again. When it comes back after all, it closes its
-own connection and ends. Nobody closes it from elsewhere: libvirt may still be using it.
+A call becomes OVERDUE when it runs for longer than a healthy one of its lane takes. Its caller waits on, but its
+worker counts against the lane's size no more, so that calls behind it needn't wait for its deadline. When it
+returns, its worker joins the lane again if a place is free, and ends if not. Calls that open aren't overdue: the
+next one would open no faster.
+
+Only RUNNING and OVERDUE touch the outside, so only LOST has an unknown outcome. A worker whose call was given up
+while OPENING, RUNNING or OVERDUE is lost: counted, and never given work again. When it comes back after all, it
+closes its own connection and ends. Nobody closes it from elsewhere: libvirt may still be using it.
 
 Not a ThreadPoolExecutor: the interpreter joins its threads at exit, so one hung call would keep a stopping
 agent alive for ever. These are daemon threads.
@@ -23,6 +29,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -38,6 +45,8 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 MAX_STUCK = 2
+AGAIN_S = 1.0
+"""Seconds until a call that had to keep its place is looked at again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +65,9 @@ class Threads(Generic[R]):
     are withdrawn as Unavailable, and `on_exhausted` is called on the loop, once. While MAX_STUCK workers hang
     in opening there is no fresh one either: a peer that lets nobody in won't let the next one in. `on_late` is
     called on the loop when a lost call returns after all.
+
+    `patience` has the seconds after which a call of a lane is overdue; in lanes that it doesn't name none ever is.
+    None becomes overdue while `max_overdue` are, lost ones counted: then it keeps its place.
     """
 
     def __init__(
@@ -63,17 +75,24 @@ class Threads(Generic[R]):
         supply: Supply[R],
         sizes: Mapping[str, int],
         *,
+        patience: Mapping[str, float] | None = None,
+        max_overdue: int = 8,
         max_lost: int = 16,
         on_late: Callable[[Late], None] | None = None,
         on_exhausted: Callable[[], None] | None = None,
     ) -> None:
         self._supply = supply
-        self._lanes: dict[str, LaneQueue[R]] = {name: LaneQueue(name, size) for name, size in sizes.items()}
+        patience = patience or {}
+        self._lanes: dict[str, LaneQueue[R]] = {
+            name: LaneQueue(name, size, patience.get(name, math.inf)) for name, size in sizes.items()
+        }
+        self.max_overdue = max_overdue
         self.max_lost = max_lost
         self._on_late = on_late
         self._on_exhausted = on_exhausted
         self._counts = threading.Lock()
         self._running: set[threading.Thread] = set()
+        self._overdue = 0
         self._lost = 0
         self._stuck = 0  # those of the lost that hang in opening
         self._lost_ever = 0
@@ -81,8 +100,13 @@ class Threads(Generic[R]):
         self._empty: asyncio.Event | None = None
 
     @property
+    def overdue(self) -> int:
+        """Calls that are waited for, and run for longer than a healthy one would."""
+        return self._overdue
+
+    @property
     def lost(self) -> int:
-        """Workers that hang now."""
+        """Workers that hang now in a call that was given up."""
         return self._lost
 
     @property
@@ -104,7 +128,7 @@ class Threads(Generic[R]):
         queue = self._lanes[lane]
         queue.put(job)
         self._hire(queue)
-        cancelled = await self._wait(job)
+        cancelled = await self._wait(queue, job)
         was = job.give_up()
         self._account(job)
         if was in (Phase.QUEUED, Phase.WITHDRAWN):
@@ -124,17 +148,34 @@ class Threads(Generic[R]):
             # connection open. Without a cycle they go at once.
             del error, cancelled
 
-    async def _wait(self, job: Job[R]) -> asyncio.CancelledError | None:
+    async def _wait(self, lane: LaneQueue[R], job: Job[R]) -> asyncio.CancelledError | None:
         """Until it settled or its time is up; returns the cancellation that came meanwhile."""
         cancelled: asyncio.CancelledError | None = None
         while not job.settled.done() and (left := job.ends - time.monotonic()) > 0:
             try:
-                await asyncio.wait((job.settled,), timeout=left)
+                await asyncio.wait((job.settled,), timeout=min(left, self._bear(lane, job)))
             except asyncio.CancelledError as error:
                 cancelled = error
                 if job.move(Phase.QUEUED, Phase.WITHDRAWN):
                     break
         return cancelled
+
+    def _bear(self, lane: LaneQueue[R], job: Job[R]) -> float:
+        """Seconds until it is to be looked at again; it is overdue now if it has run for too long."""
+        if job.phase is Phase.OVERDUE:
+            return math.inf
+        if job.running_since is None:
+            return lane.patience
+        if (left := job.running_since + lane.patience - time.monotonic()) > 0:
+            return left
+        with self._counts:
+            if self._overdue + self._lost >= self.max_overdue:
+                return min(lane.patience, AGAIN_S)
+            if job.move(Phase.RUNNING, Phase.OVERDUE):
+                self._overdue += 1
+                lane.dismiss(free=False)
+        self._hire(lane)
+        return math.inf
 
     def _account(self, job: Job[R]) -> None:
         now = time.monotonic()
@@ -156,8 +197,11 @@ class Threads(Generic[R]):
             lane.dismiss(free=True)
 
     def _lose(self, lane: LaneQueue[R], was: Phase) -> None:
-        lane.dismiss(free=False)
         with self._counts:
+            if was is Phase.OVERDUE:
+                self._overdue -= 1
+            else:
+                lane.dismiss(free=False)
             self._lost += 1
             self._lost_ever += 1
             self._stuck += was is Phase.OPENING
@@ -176,7 +220,7 @@ class Threads(Generic[R]):
         own.drop()
         with self._counts:
             self._running.discard(threading.current_thread())
-            self._lost -= end is not None
+            self._lost -= end in (Phase.LOST, Phase.WITHDRAWN)
             self._stuck -= end is Phase.WITHDRAWN
         if end is None:
             lane.dismiss(free=True)
@@ -186,7 +230,8 @@ class Threads(Generic[R]):
             _tell(self._loop, self._empty.set)
 
     def _next(self, lane: LaneQueue[R], own: Owned[R]) -> Phase | None:
-        """Do one job. DONE, or how the job was given up: then the worker is lost. None: the lane is closed.
+        """Do one job. DONE; or how the job was given up: then the worker is lost. OVERDUE: it was done, and the
+        worker's place is taken. None: the lane is closed.
 
         A frame of its own, so that an idle worker holds on to nothing of its last job.
         """
@@ -196,10 +241,20 @@ class Threads(Generic[R]):
             lane.done()
             return Phase.DONE
         job.run(own.ready)
-        if job.phase is Phase.DONE:
-            lane.done()
+        end = job.phase
+        if end is Phase.DONE and not self._stays(lane, job):
+            end = Phase.OVERDUE
         self._report(job)
-        return job.phase
+        return end
+
+    def _stays(self, lane: LaneQueue[R], job: Job[R]) -> bool:
+        """Said before the caller hears, or his next call would hire one more."""
+        if not job.was_overdue:
+            lane.done()
+            return True
+        with self._counts:
+            self._overdue -= 1
+        return lane.rejoin()
 
     def _report(self, job: Job[R]) -> None:
         if job.phase is Phase.DONE:
@@ -226,7 +281,7 @@ class Threads(Generic[R]):
 
 def _unfinished(job: Job[Any], was: Phase) -> Unavailable | TimedOut | None:
     match was:
-        case Phase.RUNNING:
+        case Phase.RUNNING | Phase.OVERDUE:
             return TimedOut(f"{job.what} did not return in time; whether it was done is unknown")
         case Phase.OPENING:
             return Unavailable(f"{job.what} was not begun: no connection could be opened in time")

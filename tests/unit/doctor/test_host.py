@@ -105,12 +105,13 @@ LIMITS = """
 max_clients = 20
   max_client_requests=1
 max_anonymous_clients = 7
+max_workers = 8
 """
 
 
 def test_libvirts_limits_are_read_with_its_defaults() -> None:
-    assert libvirt.read_limits("") == {"max_clients": 5000, "max_client_requests": 5}
-    assert libvirt.read_limits(LIMITS) == {"max_clients": 20, "max_client_requests": 1}
+    assert libvirt.read_limits("") == {"max_clients": 5000, "max_client_requests": 5, "max_workers": 20}
+    assert libvirt.read_limits(LIMITS) == {"max_clients": 20, "max_client_requests": 1, "max_workers": 8}
 
 
 @pytest.mark.parametrize(
@@ -124,8 +125,20 @@ def test_libvirts_limits_are_read_with_its_defaults() -> None:
     ],
 )
 def test_libvirt_must_let_all_our_connections_in(clients: int, requests: int, expected: list[Verdict]) -> None:
-    limits = {"max_clients": clients, "max_client_requests": requests}
-    assert verdicts(list(libvirt.judge(limits, 17, PLACE))) == expected
+    limits = {"max_clients": clients, "max_client_requests": requests, "max_workers": 20}
+    assert verdicts(list(libvirt.judge(limits, 17, 20, PLACE))) == expected
+
+
+def test_libvirt_must_work_at_more_calls_at_once_than_may_hang() -> None:
+    limits = libvirt.read_limits("max_workers = 19")
+    (finding,) = libvirt.judge(limits, 17, 20, PLACE)
+    assert finding.verdict is Verdict.WARNING
+    assert "max_workers" in str(finding.mend)
+
+
+def test_with_lanes_of_their_usual_size_libvirts_default_is_enough() -> None:
+    usual = Settings(host="h")
+    assert list(libvirt.judge(libvirt.read_limits(""), libvirt.needed(usual), libvirt.at_once(usual), PLACE)) == []
 
 
 def test_the_connections_needed_follow_the_size_of_the_lanes() -> None:

@@ -48,6 +48,7 @@ TROUBLES: list[tuple[Health, Severity, str, Any, str]] = [
     (ill("hypervisor", reachable=False, since=SINCE), "not_ready", "hypervisor_away", SINCE, "can't be reached"),
     (ill("hypervisor", reachable=False, since=None), "not_ready", "hypervisor_away", BEGAN, "hasn't answered yet"),
     (ill("hypervisor", lost_threads=5), "warning", "calls_hang", None, "at 32"),
+    (ill("hypervisor", overdue_calls=3), "warning", "calls_overdue", None, "3 calls"),
 ]
 
 
