@@ -23,6 +23,7 @@ _VERDICTS: dict[Severity, Verdict] = {
 
 MENDS = {
     "past_mending": "systemd restarts it; without systemd do: systemctl restart compute-agent",
+    "worn": "systemd restarts it; look for guests whose disk doesn't answer, and for a libvirtd that hangs",
     "task_stuck": "systemd restarts it; its log says what it was at",
     "stopping": "wait; systemctl status compute-agent",
     "recovering": "wait; agent-cli operations shows what is taken up",
@@ -30,6 +31,7 @@ MENDS = {
     "broker_blocked": "free memory or disk on the broker: rabbitmq-diagnostics alarms",
     "deaf": "it connects anew by itself; should it not, look at the broker's queues",
     "commands_paused": "wait for work to end, see agent-cli operations; or raise operations.max_pending",
+    "commands_not_taken": "wait; should it stay, look at the broker's queue of commands: another may consume it",
     "outbox_full": "bring the broker back: answers and events wait for it",
     "journal_unwritable": "free space on the disk of state_dir; it recovers by itself",
     "hypervisor_away": "see what the check of libvirt says here",
