@@ -88,7 +88,8 @@ class Agent(Daemon):
                 return False
             await asyncio.sleep(0.02)
         assert self._process is not None
-        status, self._process = self._process.returncode, None
+        status = self._process.returncode
+        self._gone()
         if status != -signal.SIGKILL:
             self.surprises.append(f"it ended with {status}")
         return True
@@ -98,5 +99,5 @@ class Agent(Daemon):
         if not self.alive:
             assert self._process is not None
             self.surprises.append(f"it ended by itself with {self._process.returncode}")
-            self._process = None
+            self._gone()
             await self.up()
