@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
@@ -53,7 +53,9 @@ from agent.rpc.topology import Layout, Topology
 from agent.settings import Settings
 from agent.version import agent_version
 from agent.watchdog import Patience, Watchdog
-from agent.web.server import HealthServer
+
+if TYPE_CHECKING:
+    from agent.web.server import HealthServer
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +88,12 @@ async def make_hypervisor(settings: Settings) -> Hypervisor:
 
 class Worn(Exception):
     """The agent has stopped because only a new process helps; the text says why."""
+
+
+def _health_server() -> type[HealthServer]:
+    from agent.web.server import HealthServer
+
+    return HealthServer
 
 
 class Service:
@@ -233,7 +241,6 @@ class Service:
             look=self.checkup.look,
             interval_s=watchdog_interval(),
         )
-        self.web = HealthServer(self._settings.state_dir / health.SOCKET, self.checkup.look)
 
     def _side_tasks(self) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
         return [
@@ -248,7 +255,7 @@ class Service:
             ("prune", self._prune),
             ("journal", self.checkup.run),
             ("watchdog", self.watchdog.run),
-            ("health", self.web.run),
+            ("health", self._serve_health),
             ("after boot", self._start_after_boot),
         ]
 
@@ -263,6 +270,12 @@ class Service:
             log.info("agent.recovering", operations=recovered)
         await self._until_stopped(self.consumer.start())
         await self._drain()
+
+    async def _serve_health(self) -> None:
+        """After what was left unfinished was taken up: an HTTP server takes as long to load as all the rest."""
+        await self._recovered.wait()
+        server = await asyncio.to_thread(_health_server)
+        await server(self._settings.state_dir / health.SOCKET, self.checkup.look).run()
 
     async def _until_stopped(self, consuming: asyncio.Task[None]) -> None:
         """Raises RuntimeError when the consumer dies: an agent that takes no commands isn't one; StartRefused."""

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.hypervisor.storage.disks import DiskOptions, LocalDisks
-from agent.hypervisor.storage.download import Web
 from agent.hypervisor.storage.images import Bounds
+from agent.hypervisor.storage.web import Web
 from agent.spec import ImageSource
 
 MIB = 1024 * 1024

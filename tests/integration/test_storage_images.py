@@ -17,7 +17,7 @@ from agent import telemetry
 from agent.deadline import within
 from agent.errors import AgentError, InvalidRequest, NoCapacity, NotFound, Unavailable
 from agent.hypervisor.storage.disks import LocalDisks
-from agent.hypervisor.storage.download import Web
+from agent.hypervisor.storage.web import Web
 from agent.spec import ImageSource
 from tests.integration.storage_ground import (
     MIB,

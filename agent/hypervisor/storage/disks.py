@@ -29,12 +29,12 @@ from agent.hypervisor.ports import Progress
 from agent.hypervisor.storage import config_drive, durable, layout, qemu_img, spec_check
 from agent.hypervisor.storage.blocking import in_thread, look
 from agent.hypervisor.storage.capacity import MIB, direct_io_works_in, require_room
-from agent.hypervisor.storage.download import Web
 from agent.hypervisor.storage.faults import faults_as_errors
 from agent.hypervisor.storage.filesystems import make_filesystem, make_swap
 from agent.hypervisor.storage.images import Bounds, Images
 from agent.hypervisor.storage.paths import AllowedPaths
 from agent.hypervisor.storage.store import Store
+from agent.hypervisor.storage.web import Web
 from agent.spec import (
     AnyDisk,
     BlankDisk,

@@ -7,39 +7,20 @@ aiohttp's own errors, which print whole URLs, are never chained.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import aiohttp
 
 from agent.errors import AgentError, InvalidRequest, NotFound, Unavailable
-from agent.hypervisor.storage.blocking import in_thread
 from agent.hypervisor.storage.paths import shown
 from agent.hypervisor.storage.sources import CHUNK, Interrupted, Stream
+from agent.hypervisor.storage.web import Web
 
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 GONE = frozenset({404, 410})
 MAX_REDIRECTS = 5
-
-
-@dataclass(slots=True)
-class Web:
-    """How this host fetches: seconds to connect, seconds of silence, and whose certificates it trusts
-    (`ca_file`; default the system's)."""
-
-    connect_s: float = 10
-    silence_s: float = 30
-    ca_file: Path | None = None
-    _trust: ssl.SSLContext | None = field(default=None, repr=False)
-
-    async def trust(self) -> ssl.SSLContext:
-        """Made once: reading the system's certificates takes tens of milliseconds."""
-        if self._trust is None:
-            self._trust = await in_thread(ssl.create_default_context, cafile=self.ca_file)
-        return self._trust
 
 
 @dataclass(frozen=True, slots=True)
