@@ -173,8 +173,12 @@ async def _obey(side: Side) -> None:
 
 
 async def _settle_hanging(side: Side) -> None:
-    """As a person would: stuck and unknown ones are tried again, and given up where that is refused."""
+    """As a person would: stuck and unknown ones are tried again, a guest that doesn't let go of a device switched
+    off before, and given up where that is refused."""
     for row in _written(side).hanging:
+        if "is still attached" in json.dumps(row.answer):
+            side.teller.tell(f"{row.instance} doesn't let go: it is switched off")
+            await _ask(side, "stop", {"instance_uuid": row.instance, "graceful": False}, row.instance or "")
         side.teller.tell(f"retry of {row.method} {row.id}, {row.status}: {json.dumps(row.answer)}")
         answer = await _ask(side, "retry_operation", {"operation_id": row.id}, row.instance or "")
         if b'"conflict"' in answer.answers[0]:
