@@ -12,9 +12,10 @@ about to come into being.
 
 A suspect instance is one of which a call's answer was lost, with its connection or with the agent's last run:
 the hypervisor may have the request in its queue. It is settled when two looks on another connection, a quiet
-time apart, see the same. What was sent before is read before: by the first look's answer the hypervisor has
-at least begun what was in its queue. The looks begin with the suspicion, not with the first who asks: after a
-restart of the agent all suspects share one quiet time.
+time apart, see the same, and the second doesn't see the hypervisor at work on it. What was sent before is read
+before: by the first look's answer the hypervisor has at least begun what was in its queue; a call that hangs
+there, in a guest that doesn't answer, shows as work. The looks begin with the suspicion, not with the first who
+asks: after a restart of the agent all suspects share one quiet time.
 """
 
 from __future__ import annotations
@@ -51,6 +52,13 @@ class Patience:
 
 
 PATIENT = Patience()
+
+
+@dataclass(frozen=True, slots=True)
+class AtWork:
+    """What a look shows while the hypervisor is at work on the instance, be it for us or for somebody else."""
+
+    seen: object
 
 
 class Phase(enum.Enum):
@@ -115,18 +123,21 @@ class Change:
 
 
 class Doubts:
-    """`look` gives something that is equal when nothing changed; it may raise AgentError."""
+    """`look` gives something that is equal when nothing changed, as AtWork while something still may; it may raise
+    AgentError."""
 
     def __init__(self, look: Callable[[UUID], Awaitable[object]], patience: Patience = PATIENT) -> None:
         self._look = look
         self._patience = patience
         self._changes: dict[UUID, set[Change]] = {}
         self._suspects: dict[UUID, asyncio.Task[AgentError | None]] = {}
+        self._at_work: set[UUID] = set()
         self._ended = asyncio.Event()
 
     def under_way(self, uuid: UUID) -> bool:
-        """Whether a call on this instance hasn't returned, be it waited for or given up."""
-        return uuid in self._changes
+        """Whether a call on this instance hasn't returned, be it waited for or given up; or one may not have, of
+        which this driver knows nothing: at the last look the hypervisor was at work on it."""
+        return uuid in self._changes or uuid in self._at_work
 
     @contextmanager
     def change(self, uuid: UUID, *, beside: bool = False) -> Iterator[Change]:
@@ -156,10 +167,11 @@ class Doubts:
     async def settle(self, uuid: UUID) -> None:
         """Returns at once when nothing is in doubt. Raises Unavailable when a call still hangs BOUND_S after it
         was given up, or the instance can't be looked at or doesn't come to rest."""
-        if uuid in self._changes:
-            await self._all_over(uuid)
-        while uuid in self._suspects:
-            await self._at_rest(uuid)
+        while uuid in self._changes or uuid in self._suspects:
+            if uuid in self._changes:
+                await self._all_over(uuid)
+            else:
+                await self._at_rest(uuid)
 
     async def _all_over(self, uuid: UUID) -> None:
         while changes := self._changes.get(uuid):
@@ -168,10 +180,7 @@ class Doubts:
             counted = [change for change in changes if not change.beside] or changes
             left = max(change.left_at or now for change in counted) + self._patience.bound_s - now
             if left <= 0:
-                raise Unavailable(
-                    f"a call on instance {uuid} that was given up hangs still and may yet take effect; "
-                    "it ends at the latest when libvirtd is restarted"
-                )
+                raise _hangs(uuid, "was given up")
             self._ended.clear()
             with share("wait"), contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), left)
@@ -196,18 +205,27 @@ class Doubts:
             while time.monotonic() < ends:
                 await asyncio.sleep(self._patience.quiet_s)
                 before, seen = seen, await self._seen(uuid)
-                if seen == before:
+                if seen == before and not isinstance(seen, AtWork):
                     return None
         except Unavailable as failure:
             return failure
+        if isinstance(seen, AtWork):
+            return _hangs(uuid, "nobody here waits for")
         return Unavailable(f"instance {uuid} goes on changing, and nobody here changes it")
 
     async def _seen(self, uuid: UUID) -> object:
         try:
-            return await self._look(uuid)
+            seen = await self._look(uuid)
         except AgentError as error:
+            if uuid in self._changes:  # it is being broken off: what can't be seen meanwhile is unlike all else
+                return object()
             message = f"a call on instance {uuid} may yet take effect, and it can't be looked at: {error.message}"
             raise Unavailable(message) from error
+        if isinstance(seen, AtWork):
+            self._at_work.add(uuid)
+        else:
+            self._at_work.discard(uuid)
+        return seen
 
     def _told(self, change: Change, answered: bool) -> None:
         if not answered:
@@ -220,3 +238,10 @@ class Doubts:
         if not changes:
             self._changes.pop(change.uuid, None)
         self._ended.set()
+
+
+def _hangs(uuid: UUID, that: str) -> Unavailable:
+    return Unavailable(
+        f"a call on instance {uuid} that {that} hangs still and may yet take effect; "
+        "it ends at the latest when libvirtd is restarted"
+    )

@@ -68,6 +68,16 @@ class PowerButton(enum.IntFlag):
     ACPI = 1
 
 
+class Control(enum.IntEnum):
+    """VIR_DOMAIN_CONTROL_*: what libvirt does with a running guest's QEMU just now."""
+
+    OK = 0
+    JOB = 1
+    OCCUPIED = 2
+    ERROR = 3
+
+
+CONTROL_LOST = 2  # VIR_DOMAIN_CONTROL_ERROR_REASON_MONITOR: QEMU can't be spoken to, so nothing goes on in it
 METADATA_ELEMENT = 2  # VIR_DOMAIN_METADATA_ELEMENT
 
 DomainStats = dict[str, Any]
@@ -80,6 +90,7 @@ class Domain(Protocol):
     def UUIDString(self) -> str: ...  # noqa: N802
     def name(self) -> str: ...
     def state(self) -> list[int]: ...
+    def controlInfo(self, flags: int = 0) -> list[int]: ...  # noqa: N802
     def isActive(self) -> int: ...  # noqa: N802
     def isPersistent(self) -> int: ...  # noqa: N802
     def hasManagedSaveImage(self) -> int: ...  # noqa: N802

@@ -17,7 +17,7 @@ from uuid import UUID
 from agent.errors import Busy, NotFound
 from agent.hypervisor import domain as domain_xml
 from agent.hypervisor import readback
-from agent.hypervisor.doubts import Doubts
+from agent.hypervisor.doubts import AtWork, Doubts
 from agent.hypervisor.facts import HostFacts
 from agent.hypervisor.libvirt import changes, console, diagnostics, views
 from agent.hypervisor.libvirt.api import Connection
@@ -160,9 +160,11 @@ class LibvirtDomains:
     def suspect(self, uuid: UUID) -> None:
         self._doubts.suspect(uuid)
 
-    async def _seen(self, uuid: UUID) -> DomainView | None:
+    async def _seen(self, uuid: UUID) -> DomainView | AtWork | None:
         with contextlib.suppress(NotFound):
-            return await self.get(uuid)
+            seen = await self.get(uuid)
+            working = await self._do(Lane.QUERY, "looking for work on", uuid, views.at_work)
+            return AtWork(seen) if working else seen
         return None
 
     async def diagnostics(self, uuid: UUID) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from agent.errors import Conflict, NotFound
 from agent.hypervisor import metadata, readback
-from agent.hypervisor.libvirt.api import METADATA_ELEMENT, Connection, Domain, Xml
+from agent.hypervisor.libvirt.api import CONTROL_LOST, METADATA_ELEMENT, Connection, Control, Domain, Xml
 from agent.hypervisor.libvirt.connection import tolerating
 from agent.hypervisor.libvirt.errors import Code
 from agent.hypervisor.libvirt.lifecycle import Power, State, power_of
@@ -74,6 +74,14 @@ def need(domain: Domain, *states: PowerState) -> Power:
 def power(here: Here, uuid: UUID) -> Power:
     """Raises NotFound."""
     return read_power(ours(here, uuid))
+
+
+def at_work(here: Here, uuid: UUID) -> bool:
+    """Whether libvirt is at something on it, or waits for its QEMU; that isn't asked. Raises NotFound."""
+    with tolerating(Code.NO_DOMAIN, Code.OPERATION_INVALID):  # it doesn't run
+        control, details, _ = ours(here, uuid).controlInfo()
+        return control != Control.OK and (control, details) != (Control.ERROR, CONTROL_LOST)
+    return False
 
 
 def get(here: Here, uuid: UUID) -> DomainView:

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from agent.errors import Conflict, TimedOut, Unavailable
-from agent.hypervisor.doubts import Change, Doubts, Patience
+from agent.hypervisor.doubts import AtWork, Change, Doubts, Patience
 
 QUIET = 0.02
 A, B = uuid4(), uuid4()
@@ -276,6 +276,46 @@ async def until(told: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not told():
             await asyncio.sleep(0.001)
+
+
+async def test_an_instance_at_work_isnt_settled_however_alike_the_looks_are() -> None:
+    sight = Sight(AtWork("same"), AtWork("same"), AtWork("same"), "same", "same", "never seen")
+    known = doubts(sight)
+    known.suspect(A)
+    await known.settle(A)
+    assert sight.looks == 5
+
+
+async def test_while_a_suspect_is_at_work_a_call_on_it_is_under_way() -> None:
+    sight = Sight(AtWork("same"), "same")
+    known = Doubts(sight, Patience(quiet_s=0.2))
+    assert not known.under_way(A)
+    known.suspect(A)
+    await until(lambda: known.under_way(A))
+    assert not known.under_way(B)
+    await known.settle(A)
+    assert not known.under_way(A)
+
+
+async def test_a_suspect_that_cant_be_looked_at_while_it_is_broken_off_is_looked_at_after() -> None:
+    sight = Sight(AtWork("same"), TimedOut("no answer"), "same")
+    known = doubts(sight)
+    known.suspect(A)
+    settling = asyncio.create_task(known.settle(A))
+    await until(lambda: known.under_way(A))
+    with known.change(A, beside=True) as breaking:
+        assert breaking.begin()
+        await until(lambda: sight.looks == 2)
+        breaking.end()
+    await asyncio.wait_for(settling, 5)
+
+
+async def test_work_that_never_ends_is_said_at_the_bound() -> None:
+    known = doubts(Sight(AtWork("same")), bound_s=0.1)
+    known.suspect(A)
+    with pytest.raises(Unavailable, match="nobody here waits for hangs still"):
+        await known.settle(A)
+    assert known.under_way(A)
 
 
 async def test_what_never_rests_is_said_at_the_bound() -> None:

@@ -39,9 +39,10 @@ def test_each_code_is_the_librarys_number_and_has_a_meaning(code: Code) -> None:
         ("VIR_DOMAIN_UNDEFINE_", api.Undefine),
         ("VIR_DOMAIN_STATS_", api.Stats),
         ("VIR_CONNECT_GET_ALL_DOMAINS_STATS_", api.GetStats),
+        ("VIR_DOMAIN_CONTROL_", api.Control),
     ],
 )
-def test_each_flag_is_the_librarys_number(prefix: str, flags: type[enum.IntFlag]) -> None:
+def test_each_flag_is_the_librarys_number(prefix: str, flags: type[enum.IntEnum | enum.IntFlag]) -> None:
     for name, member in flags.__members__.items():
         assert getattr(libvirt, prefix + name) == member
 
@@ -51,6 +52,7 @@ def test_the_flags_with_names_of_our_own_are_the_librarys_numbers() -> None:
     assert libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN == api.PowerButton.ACPI
     assert libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN == api.PowerButton.ACPI
     assert libvirt.VIR_DOMAIN_METADATA_ELEMENT == api.METADATA_ELEMENT
+    assert libvirt.VIR_DOMAIN_CONTROL_ERROR_REASON_MONITOR == api.CONTROL_LOST
     assert libvirt.VIR_FROM_RPC == FROM_RPC
     assert libvirt.VIR_FROM_REMOTE == FROM_REMOTE
 
