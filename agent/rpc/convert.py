@@ -56,9 +56,6 @@ def instance(asked: wire.Instance) -> InstanceSpec:
         interface(item, asked.uuid, f"port{index}", f"instance.interfaces[{index}]")
         for index, item in enumerate(asked.interfaces)
     )
-    _refuse_twins((item.id for item in disks), "instance.disks[{}].id")
-    _refuse_twins((item.port_id for item in interfaces), "instance.interfaces[{}].port_id")
-    _refuse_twins((item.mac_address for item in interfaces), "instance.interfaces[{}].mac_address")
     _refuse_logins(asked.disks)
     plain = {"cpu", "machine", "firmware", "clock", "console", "graphics", "guest_agent", "metadata", "owner"}
     spec = InstanceSpec(
@@ -112,10 +109,6 @@ def _file(data: wire.VolumeData, path: str) -> VolumeTarget:
 
 
 def _nbd(data: wire.VolumeData, path: str) -> VolumeTarget:
-    if (data.socket is None) == (data.host is None):
-        raise InvalidRequest.field(f"{path}.socket", "is not one of two", "give socket, or host and port")
-    if data.host is not None and data.port is None:
-        raise InvalidRequest.field(f"{path}.port", "is missing", "give the port of host")
     return NbdVolume.model_validate(data.model_dump(include={"host", "port", "socket", "export"}))
 
 
@@ -201,14 +194,6 @@ def config_drive(asked: wire.ConfigDrive | None) -> ConfigDrive | None:
         public_keys=asked.public_keys,
         files=files,
     )
-
-
-def _refuse_twins(values: Iterable[str], path: str) -> None:
-    seen: set[str] = set()
-    for index, value in enumerate(values):
-        if value in seen:
-            raise InvalidRequest.field(path.format(index), f"{value} is there twice", "give each its own")
-        seen.add(value)
 
 
 def _refuse_logins(disks: Iterable[wire.Disk]) -> None:

@@ -20,6 +20,7 @@ from agent.rpc.desk import Call, Request
 from agent.rpc.handlers import PIECE, Handlers, Inside
 from agent.rpc.schema import METHODS, results
 from agent.rpc.validation import validate
+from agent.secret import MASK
 from tests.unit.operations.conftest import Inside as Agent
 
 
@@ -197,10 +198,52 @@ async def test_a_plan_shows_steps_resources_and_xml_and_does_nothing(desk: Desk)
     args = instance(disks=[{"kind": "blank", "size_mb": 64}], interfaces=[{"type": "bridge", "bridge": "br0"}])
     planned: results.Planned = await desk.read("plan", method="spawn", args=args)
     assert [step.name for step in planned.steps][-1] == "start"
-    assert planned.resources["disk_mb"] == 64
+    assert planned.resources == {
+        "vcpus": 1,
+        "memory_mb": 64,
+        "disk_mb": 64,
+        "images": [],
+        "volumes": [],
+        "interfaces": ["bridge:br0"],
+    }
     assert planned.xml is not None
     assert "<domain" in planned.xml
     assert desk.agent.world.domains() == {}
+
+
+async def test_a_plan_needs_no_secret(desk: Desk) -> None:
+    drive = {"admin_pass": MASK, "files": [{"path": "/etc/motd", "content": MASK}]}
+    planned = await desk.read("plan", method="spawn", args=instance(config_drive=drive))
+    assert planned.xml is not None
+    assert planned.problems == ()
+
+
+async def test_a_plan_shows_what_is_in_the_way_beside_the_rest(desk: Desk) -> None:
+    disk = {"kind": "image", "image": {"url": "/nowhere/a.qcow2"}}
+    planned = await desk.read("plan", method="spawn", args=instance(disks=[disk]))
+    [problem] = planned.problems
+    assert "instance.disks[0].image.url" in problem
+    assert planned.resources["images"] == ["/nowhere/a.qcow2"]
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "resources"),
+    [
+        (
+            "attach_volume",
+            {"connection_info": {"driver_volume_type": "file", "serial": "v1", "data": {"path": "/v"}}},
+            {"volumes": ["v1"]},
+        ),
+        ("attach_interface", {"vif": {"type": "network", "network": "lan"}}, {"interfaces": ["network:lan"]}),
+        ("pause", {}, {}),
+    ],
+)
+async def test_a_plan_names_what_a_change_needs_of_the_host(
+    desk: Desk, method: str, args: dict[str, Any], resources: dict[str, Any]
+) -> None:
+    planned = await desk.read("plan", method=method, args={"instance_uuid": str(uuid4()), **args})
+    assert planned.resources == resources
+    assert planned.xml is None
 
 
 async def test_a_plan_refuses_what_the_method_would_refuse(desk: Desk) -> None:
