@@ -24,7 +24,7 @@ SET_ASIDE = "the agent's next start sets it aside and begins a new one; the page
 
 
 async def check(settings: Settings) -> Findings:
-    return await look(lambda: list(examine(settings)), "reading the journal", READ_S + 5)
+    return await look(lambda: list(examine(settings)), "reading the journal", seconds=READ_S + 5)
 
 
 def examine(settings: Settings, seconds: float = READ_S) -> Iterator[Finding]:

@@ -49,7 +49,7 @@ async def check(settings: Settings) -> Findings:
             warning(f"no agent runs in {state_dir}", "start it: systemctl start compute-agent"),
         ]
     try:
-        health = await look(lambda: ask(state_dir, ASK_S), "asking the agent", ASK_S + 2)
+        health = await look(lambda: ask(state_dir, ASK_S), "asking the agent", seconds=ASK_S + 2)
     except PermissionError as error:
         raise CantCheck(
             f"the agent (pid {pid}) runs, and its socket can't be opened: {error.strerror}",

@@ -7,6 +7,8 @@ ways:
                 that nobody cleans up behind a thread that still writes
     look        for what only reads at a place that a caller named, which may be on a network file system that
                 hangs: given up in time, its thread is left behind, and the agent can stop without it
+
+Looks that hang are bounded for each file system, so that one that hangs keeps nobody from the others.
 """
 
 from __future__ import annotations
@@ -14,11 +16,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from agent.deadline import remaining
 from agent.errors import Unavailable
+from agent.hypervisor.storage.mounts import Mounts
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,9 +32,11 @@ R = TypeVar("R")
 LOOK_S = 10.0
 """Seconds that a look may take."""
 MOST_LOOKS = 64
-"""Looks under way at once; when so many hang, there is no use in one more."""
+"""Looks at one file system under way at once; when so many hang, there is no use in one more."""
+MOST_ANYWHERE = 256
+"""Looks under way at once: each is a thread."""
 
-_looking: set[threading.Thread] = set()
+_looking: dict[threading.Thread, tuple[Path, ...]] = {}
 
 
 async def in_thread(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -51,15 +59,14 @@ async def settled(future: asyncio.Future[R]) -> R:
     raise cancelled
 
 
-async def look(fn: Callable[[], R], what: str, seconds: float = LOOK_S) -> R:
-    """`fn()` in a thread of its own; `what` names it in errors. Raises what `fn` raises; Unavailable after
-    `seconds`, cut to what the deadline in force leaves, or when too many hang."""
-    if len(_looking) >= MOST_LOOKS:
-        raise Unavailable(f"{what}: {len(_looking)} looks at this host's files hang already")
+async def look(fn: Callable[[], R], what: str, *at: Path, seconds: float = LOOK_S) -> R:
+    """`fn()` in a thread of its own; `what` names it in errors, `at` the places it looks at. Raises what `fn`
+    raises; Unavailable after `seconds`, cut to what the deadline in force leaves, or when too many hang."""
+    _must_have_room(what, at)
     loop = asyncio.get_running_loop()
     seen: asyncio.Future[R] = loop.create_future()
     thread = threading.Thread(target=_see, args=(fn, loop, seen), name="look", daemon=True)
-    _looking.add(thread)
+    _looking[thread] = at
     thread.start()
     try:
         await asyncio.wait({seen}, timeout=remaining(seconds))
@@ -70,15 +77,32 @@ async def look(fn: Callable[[], R], what: str, seconds: float = LOOK_S) -> R:
         seen.cancel()  # what comes later is for nobody
 
 
+def _must_have_room(what: str, at: tuple[Path, ...]) -> None:
+    """The mounts are looked up only when so many looks are under way that they could be one file system's."""
+    under_way = list(_looking.values())
+    if len(under_way) >= MOST_ANYWHERE:
+        raise Unavailable(f"{what}: {len(under_way)} looks at this host's files hang already")
+    if len(under_way) < MOST_LOOKS:
+        return
+    mounts = Mounts.read()
+
+    def file_systems(places: tuple[Path, ...]) -> set[str]:
+        """Looks that name no place are counted together."""
+        return {mounts.file_system(place) for place in places} or {""}
+
+    hanging = Counter(each for places in under_way for each in file_systems(places))
+    if (most := max(hanging[each] for each in file_systems(at))) >= MOST_LOOKS:
+        raise Unavailable(f"{what}: {most} looks at its file system hang already")
+
+
 def _see(fn: Callable[[], R], loop: asyncio.AbstractEventLoop, seen: asyncio.Future[R]) -> None:
+    say: Callable[[], None]
     try:
-        value = fn()
+        say = partial(seen.set_result, fn())
     except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
-        _tell(loop, seen, lambda failure=error: seen.set_exception(failure))  # type: ignore[misc]
-    else:
-        _tell(loop, seen, lambda: seen.set_result(value))
-    finally:
-        _looking.discard(threading.current_thread())
+        say = partial(seen.set_exception, error)
+    del _looking[threading.current_thread()]  # before the caller hears, or his next look may be one too many
+    _tell(loop, seen, say)
 
 
 def _tell(loop: asyncio.AbstractEventLoop, seen: asyncio.Future[R], say: Callable[[], None]) -> None:

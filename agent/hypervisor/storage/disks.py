@@ -111,7 +111,9 @@ class LocalDisks:
         return layout.layout(spec, self.instances_dir, self._direct_io)
 
     async def check(self, spec: InstanceSpec) -> None:
-        await look(lambda: spec_check.check(spec, self._allowed), "looking at the images")
+        await look(
+            lambda: spec_check.check(spec, self._allowed), "looking at the images", *spec_check.places(spec)
+        )
 
     async def fetch(self, image: ImageSource, progress: Progress) -> None:
         async with self._images.use(image, progress):

@@ -86,10 +86,10 @@ class LocalFile:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Stream]:
-        path = await look(self._path, "looking at the image")
-        file = await look(lambda: _opened(path), "opening the image")
+        path = await look(self._path, "looking at the image", local_path(self.url, self.field))
+        file = await look(lambda: _opened(path), "opening the image", path)
         try:
-            status = await look(lambda: os.fstat(file.fileno()), "looking at the image")
+            status = await look(lambda: os.fstat(file.fileno()), "looking at the image", path)
             self._must_be_regular(status.st_mode)
             version = _version(path, status)
             yield Stream(version, status.st_size, chunks(path, file, version))
@@ -107,9 +107,9 @@ class LocalFile:
 async def chunks(path: Path, file: FileIO, version: str) -> AsyncGenerator[bytes, None]:
     """What an open file holds. Each read is a look: an image may lie on a file system of the network, and the
     threads that all share for this host's own disk aren't to hang there. Raises Unavailable."""
-    while chunk := await look(lambda: file.read(CHUNK), "reading the image", READ_S):
+    while chunk := await look(lambda: file.read(CHUNK), "reading the image", path, seconds=READ_S):
         yield chunk
-    if _version(path, await look(lambda: os.fstat(file.fileno()), "looking at the image")) != version:
+    if _version(path, await look(lambda: os.fstat(file.fileno()), "looking at the image", path)) != version:
         raise Unavailable("the image was changed while it was read")
 
 

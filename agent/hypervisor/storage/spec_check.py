@@ -6,14 +6,16 @@ change nothing. Volumes are `volumes`' concern.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from pathlib import Path
 
 from agent.errors import InvalidRequest
 from agent.hypervisor.storage import config_drive
 from agent.hypervisor.storage.filesystems import check_label
 from agent.hypervisor.storage.layout import CONFIG_DRIVE, SAFE_ID
 from agent.hypervisor.storage.paths import AllowedPaths
-from agent.hypervisor.storage.sources import LocalFile, is_remote
+from agent.hypervisor.storage.sources import LocalFile, is_remote, local_path
 from agent.spec import AnyDisk, EphemeralDisk, ImageDisk, InstanceSpec, VolumeDisk
 
 
@@ -24,6 +26,16 @@ def check(spec: InstanceSpec, allowed: AllowedPaths) -> None:
         _check_disk(disk, f"instance.disks[{place}]", allowed)
     if spec.config_drive is not None:
         config_drive.tree(spec, seed=b"")
+
+
+def places(spec: InstanceSpec) -> tuple[Path, ...]:
+    """Where on this host `check` looks. Pure; what is no path is the check's to say."""
+    found = []
+    for disk in spec.disks:
+        if isinstance(disk, ImageDisk) and not is_remote(disk.image.url):
+            with contextlib.suppress(InvalidRequest):
+                found.append(local_path(disk.image.url, ""))
+    return tuple(found)
 
 
 def check_ids(spec: InstanceSpec) -> None:

@@ -86,14 +86,14 @@ class HostVolumes:
             raise InvalidRequest.field(field, "not a regular file", "name a file")
         # A raw volume holds whatever its guest wrote, any header too: it is never looked into.
         if target.format is DiskFormat.QCOW2:
-            await look(lambda: inspect(path, target.format, f"{DATA}.format"), LOOKING)
-        direct = await look(lambda: direct_io_works(path), LOOKING)
+            await look(lambda: inspect(path, target.format, f"{DATA}.format"), LOOKING, path)
+        direct = await look(lambda: direct_io_works(path), LOOKING, path)
         return FileBacking(path=path, format=target.format), "none" if direct else "writeback"
 
     async def _find_server(self, target: NbdVolume) -> Found:
         _check_address(target)
         if (given := target.socket) is not None:
-            socket = await look(lambda: self._allowed.resolve(given, f"{DATA}.socket"), LOOKING)
+            socket = await look(lambda: self._allowed.resolve(given, f"{DATA}.socket"), LOOKING, given)
             target = target.model_copy(update={"socket": socket})
         await self._greet(target)
         return _backing(target), "writeback"
@@ -105,7 +105,7 @@ class HostVolumes:
             path = self._allowed.resolve(given, field)
             return path, _mode(path)
 
-        return await look(seen, LOOKING)
+        return await look(seen, LOOKING, given)
 
     async def _greet(self, target: NbdVolume) -> None:
         seconds = remaining(self._nbd_timeout_s)
