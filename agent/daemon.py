@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -31,7 +32,11 @@ DEAD = 70
 
 async def serve(settings: Settings) -> None:
     """Run one agent until SIGTERM or SIGINT."""
-    service = Service(settings, on_stop=lambda: leave_after(LEAVE_S, DEAD if service.worn else 0))
+    service = Service(
+        settings,
+        on_stop=lambda: leave_after(LEAVE_S, DEAD if service.worn else 0),
+        on_ready=keep_what_is_there,
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, service.stop)
@@ -45,6 +50,14 @@ async def serve(settings: Settings) -> None:
         raise
     finally:
         log.info("agent.gone", up_s=round(time.monotonic() - began, 1))
+
+
+def keep_what_is_there() -> None:
+    """What is loaded by now stays until the end. Walking through all of it, as each full garbage collection would,
+    stops every thread for the best part of a tenth of a second."""
+    gc.collect()
+    gc.freeze()
+    log.info("agent.settled", objects_kept=gc.get_freeze_count())
 
 
 def leave_after(seconds: float, status: int = 0) -> None:

@@ -99,10 +99,16 @@ def _health_server() -> type[HealthServer]:
 class Service:
     """One agent. `run` returns when `stop` was called and all is put away."""
 
-    def __init__(self, settings: Settings, on_stop: Callable[[], None] = lambda: None) -> None:
-        """`on_stop` is called when it begins to stop, by itself too."""
+    def __init__(
+        self,
+        settings: Settings,
+        on_stop: Callable[[], None] = lambda: None,
+        on_ready: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_stop` is called when it begins to stop, by itself too; `on_ready` before it says it is ready."""
         self._settings = settings
         self._on_stop = on_stop
+        self._on_ready = on_ready
         self._stopping = asyncio.Event()
         self._recovered = asyncio.Event()
         self._boot_id = after_boot.read_boot_id()
@@ -291,6 +297,7 @@ class Service:
 
     async def _take_commands(self) -> None:
         if await self._ready():
+            self._on_ready()
             notify("READY=1", f"STATUS=Serving as {self._settings.host}")
             log.info("agent.ready", host=self._settings.host)
         await self._stopping.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from uuid import uuid4
 
@@ -43,6 +44,15 @@ def test_a_key_that_is_given_is_not_written_to_the_disk(tmp_path: Path, broker: 
     ]
     assert found == []
     assert "was written with another key" in refused(tmp_path, FAKE, host)
+
+
+def test_what_a_ready_agent_has_loaded_is_left_out_of_garbage_collection(tmp_path: Path, broker: Broker) -> None:
+    """No pause of all threads to look through it for garbage, again and again."""
+    served = {**FAKE, "COMPUTE_AGENT_AMQP__URL": broker.url, "COMPUTE_AGENT_LOG__FORMAT": "json"}
+    with Daemon(tmp_path, f"h-{uuid4().hex[:8]}", served) as daemon:
+        lines = [json.loads(line) for line in daemon.log.read_text().splitlines()]
+    (kept,) = [line["objects_kept"] for line in lines if line["event"] == "agent.settled"]
+    assert kept > 50_000
 
 
 def test_a_state_directory_that_cant_hold_disks_is_told(tmp_path: Path) -> None:
