@@ -62,7 +62,7 @@ async def problems(hypervisor: Hypervisor, state: Frozen) -> tuple[str, ...]:
 
 
 def xml(hypervisor: Hypervisor, state: Frozen) -> str | None:
-    """The domain, for a spawn; volumes are looked at, not connected."""
+    """The domain, for a spawn; its volumes are described, not connected."""
     if not isinstance(state, Spawn):
         return None
     plugged = [

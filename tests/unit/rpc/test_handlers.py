@@ -195,19 +195,22 @@ async def test_events_are_replayed_as_they_were_numbered(desk: Desk) -> None:
 
 
 async def test_a_plan_shows_steps_resources_and_xml_and_does_nothing(desk: Desk) -> None:
-    args = instance(disks=[{"kind": "blank", "size_mb": 64}], interfaces=[{"type": "bridge", "bridge": "br0"}])
+    volume = {"driver_volume_type": "file", "serial": "vol-1", "data": {"path": "/v/1.raw"}}
+    disks = [{"kind": "blank", "size_mb": 64}, {"kind": "volume", "connection_info": volume}]
+    args = instance(disks=disks, interfaces=[{"type": "bridge", "bridge": "br0"}])
     planned: results.Planned = await desk.read("plan", method="spawn", args=args)
-    assert [step.name for step in planned.steps][-1] == "start"
+    assert [(step.name, step.undo) for step in planned.steps][0::6] == [("check", False), ("start", True)]
     assert planned.resources == {
         "vcpus": 1,
         "memory_mb": 64,
         "disk_mb": 64,
         "images": [],
-        "volumes": [],
+        "volumes": ["vol-1"],
         "interfaces": ["bridge:br0"],
     }
     assert planned.xml is not None
     assert "<domain" in planned.xml
+    assert "/v/1.raw" in planned.xml
     assert desk.agent.world.domains() == {}
 
 

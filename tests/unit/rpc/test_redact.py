@@ -162,6 +162,15 @@ def test_a_parked_request_keeps_its_identity_and_says_why_it_is_there() -> None:
     }
 
 
+def test_the_headers_name_what_was_taken_out_and_none_is_long() -> None:
+    files = [{"path": "/a", "content": "x"}] * 100
+    message = park(json.dumps(spawn(config_drive={"files": files})).encode(), max_bytes=10_000, method="m" * 5000)
+    removed = str(message.headers["x-removed"])
+    place = "args.instance.config_drive.files"
+    assert removed.startswith(f"{place}[0].content, {place}[1].content, ")
+    assert len(removed) == len(str(message.headers["x-method"])) == 1000
+
+
 def test_no_digest_stands_beside_a_redacted_body() -> None:
     """With the rest of the body at hand it would let a weak password be guessed."""
     assert "x-body-sha256" not in park(b'{"password": "1234"}').headers
@@ -190,8 +199,9 @@ def test_an_accepted_cast_has_a_parking_place_without_its_secrets() -> None:
     place = dead_letters.address(cast, Names(host="h1"), NOW)
     assert SECRET not in place.model_dump_json()
     assert place.only_failures
-    message = wire.encode(place, Answer(error={"code": "operation_failed", "message": "no"}), "reply-7")
+    message = wire.encode(place, Answer(error={"code": "operation_failed", "message": "no" * 1000}), "reply-7")
     assert (message.exchange, message.message_id) == ("compute.dead", "m1")
     assert message.headers["x-error-code"] == "operation_failed"
+    assert message.headers["x-error-message"] == "no" * 500
     assert message.headers["x-original-queue"] == "compute.h1"
     assert json.loads(message.body)["args"]["instance"]["config_drive"] == {"admin_pass": PLACEHOLDER}
