@@ -16,7 +16,7 @@ from agent.cli.ports import Client
 from agent.cli.request import Draft, draft
 from agent.cli.values import Secrets
 from agent.rpc.schema import METHODS, Method
-from agent.rpc.schema.params import Plan
+from agent.rpc.schema.params import OperationParams, Plan
 from agent.rpc.schema.results import Planned
 
 
@@ -52,13 +52,18 @@ def _print(session: Session, planned: Planned) -> None:
         session.out.text(planned.xml)
 
 
+def _of_an_instance(method: Method) -> bool:
+    """What is done to operations has no steps to be shown; an agent refuses to plan it."""
+    return method.kind == "change" and not issubclass(method.params, OperationParams)
+
+
 def _command(method: Method) -> click.Command:
     return click.Command(method.name, callback=common()(lambda session, **values: _run(method, session, values)))
 
 
 plan = MethodGroup(
     "plan",
-    methods={name: method for name, method in METHODS.items() if method.kind == "change"},
+    methods={name: method for name, method in METHODS.items() if _of_an_instance(method)},
     make=_command,
     help="Show what a command would do, without doing it: its steps, what it needs of the host, the XML.\n\n"
     "Takes the options of send.",

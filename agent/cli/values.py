@@ -153,10 +153,10 @@ class Secrets:
 
 
 def inside(shape: Shape, document: Any, step: str) -> Shape:
-    """The shape one step further in. Of several that it may be, one that holds a secret goes first."""
+    """The shape one step further in. Of several that it may be, one of which something is known."""
     kinds = variants_for(shape, document if isinstance(document, dict) else {})
     inner = [child(kind, int(step) if step.isdecimal() else step) for kind in kinds]
-    return next((one for one in inner if one.secret), next((one for one in inner if one != PLAIN), inner[0]))
+    return next((one for one in inner if one != PLAIN), inner[0])
 
 
 def shape_at(shape: Shape, document: Any, path: str) -> Shape:

@@ -7,6 +7,7 @@ import pytest
 
 from agent.cli.console import fresh
 from agent.cli.operations import shares
+from agent.cli.parked import new_identity
 from agent.rpc.parked import ParkedMessage
 from agent.rpc.schema import results as answers
 from agent.rpc.schema.base import Message
@@ -157,8 +158,9 @@ def test_plan_prints_the_xml_alone_shows_steps_and_resources_beside_it_and_sends
     assert json_of(desk.run("plan", "spawn", *arguments[:6], "--json"))["xml"] == "<domain/>"
 
 
-def test_a_query_has_no_plan() -> None:
-    assert Desk().run("plan", "ping").exit_code == 2
+@pytest.mark.parametrize("method", ["ping", "retry_operation", "cancel_operation"])
+def test_what_is_no_change_of_an_instance_has_no_plan(method: str) -> None:
+    assert "No such command" in Desk().run("plan", method).stderr
 
 
 def test_watch_prints_events_as_they_come() -> None:
@@ -182,8 +184,8 @@ def test_watch_filters_by_instance_type_and_host_and_ends_after_a_count() -> Non
         ]
     )
     asked = ("watch", "--instance", str(UUID_1), "--type", "compute.instance.*", "--host", "here", "--count", "1")
-    lines = desk.run(*asked, "--json").stdout.splitlines()
-    assert [json.loads(line)["type"] for line in lines] == ["compute.instance.start.end"]
+    told = [json.loads(line) for line in desk.run(*asked, "--json").stdout.splitlines()]
+    assert [(each["type"], each["source"]) for each in told] == [("compute.instance.start.end", "/compute/here")]
 
 
 def test_watch_replays_first_and_tells_nothing_twice() -> None:
@@ -240,6 +242,7 @@ LONG = "".join(f"line {n}\n" for n in range(200))
         (LONG[:300], LONG[700:], LONG[700:]),
         (LONG, "", ""),
         (LONG, "fresh boot\n", "fresh boot\n"),
+        (f"{'x' * 70}A{'x' * 70}B", f"{'x' * 68}Bnew", "new"),  # it begins like an earlier place, too
     ],
 )
 def test_what_is_new_in_a_sliding_tail(seen: str, tail: str, new: str) -> None:
@@ -325,6 +328,11 @@ def test_what_is_sent_again_has_one_new_identity_however_often_unless_the_old_on
     assert first == second
     assert first.startswith("resent-")
     assert (same, own) == ("old", "mine")
+
+
+def test_each_refusal_that_was_parked_has_a_new_identity_of_its_own() -> None:
+    refusals = [parked(), parked(id="m2"), parked(host="there"), parked(time="now")]
+    assert len({new_identity(refusal) for refusal in refusals}) == 4
 
 
 def test_a_query_has_no_identity_to_renew() -> None:
