@@ -7,7 +7,9 @@
 #       -v /etc/compute-agent:/etc/compute-agent:ro --group-add "$(getent group libvirt | cut -d: -f3)" compute-agent
 #
 # The state directory has the same path outside and inside: libvirt and QEMU, on the host, open the disks by the
-# paths that the agent names. --group-add is the host's number of the group that owns libvirt's socket.
+# paths that the agent names. It belongs to the image's user: `docker run --rm --entrypoint id compute-agent` tells its
+# number. --group-add is the host's number of the group that owns libvirt's socket. There is no QEMU in here to find
+# out with whether KVM works: where it does, add `-e COMPUTE_AGENT_HYPERVISOR__VIRT_TYPE=kvm`, or guests are emulated.
 
 FROM debian:bookworm-slim AS build
 ENV DEBIAN_FRONTEND=noninteractive

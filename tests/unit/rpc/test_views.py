@@ -9,9 +9,10 @@ from uuid import UUID
 import pytest
 
 from agent.hypervisor.ports import DiskView, DomainView, InterfaceView
-from agent.journal.records import Caller, EventRecord, Mark, OperationRecord, Status, StepRecord
+from agent.journal.records import Caller, EventRecord, OperationRecord, Status, StepRecord
 from agent.operations.runner import Doing
 from agent.rpc import views
+from agent.saga import Mark
 from agent.spec import InstanceSpec, Owner, PowerState
 
 ONE, OTHER = UUID(int=1), UUID(int=2)
