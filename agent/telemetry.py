@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Literal
 
@@ -33,14 +33,24 @@ def measured() -> Iterator[dict[str, float]]:
         _shares.reset(token)
 
 
-@contextmanager
-def share(name: Share) -> Iterator[None]:
+def share(name: Share) -> AbstractContextManager[None]:
     """Count the time inside as `name`'s. Shares must not be nested: the time would count twice."""
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        spent(name, time.monotonic() - began)
+    return _Counted(name)
+
+
+class _Counted:
+    """By hand, as a generator costs thrice as much, and a cheap operation passes here twenty times."""
+
+    __slots__ = ("_began", "_name")
+
+    def __init__(self, name: Share) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        spent(self._name, time.monotonic() - self._began)
 
 
 def spent(name: Share, seconds: float) -> None:

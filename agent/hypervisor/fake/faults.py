@@ -20,7 +20,8 @@ or raises (`error`, a code of `agent.errors`), in this order. Waiting past the d
 as with the real driver, and as there a change of an instance that was given up isn't stopped by that: when it
 is released it goes on from where it hangs, and takes effect late.
 
-What isn't awaited (`render`, `layout`, `describe` of volumes) doesn't pass the gate.
+A call that begins while the file isn't there has no faults, whatever is written meanwhile. What isn't awaited
+(`render`, `layout`, `describe` of volumes) doesn't pass the gate.
 """
 
 from __future__ import annotations
@@ -112,6 +113,10 @@ class Faults:
         self._path = world.root / "faults.json"
         self._there = str(self._path)  # asked at each point of each call
 
+    def there(self) -> bool:
+        """Whether anything shall go wrong at all."""
+        return os.path.exists(self._there)
+
     def all(self) -> tuple[Fault, ...]:
         """Raises Internal naming the file when a person left it unreadable."""
         try:
@@ -135,7 +140,7 @@ class Faults:
 
     def take(self, point: Point) -> Fault | None:
         """The first fault that strikes here, counted."""
-        if not os.path.exists(self._there):
+        if not self.there():
             return None
         with self._world.locked():
             table = list(self.all())
@@ -171,9 +176,21 @@ class Gate:
 
     async def run(self, call: str, instance: UUID | None, work: Callable[[], Awaitable[R]]) -> R:
         """Do the work between its faults. Raises what the faults say, Unavailable while the world is down."""
-        ends = time.monotonic() + deadline.remaining(self._call_timeout)
         with share("libvirt"):
+            if not self.faults.there():
+                return await self._straight(work)
+            ends = time.monotonic() + deadline.remaining(self._call_timeout)
             return await self._run(call, instance, work, ends)
+
+    async def _straight(self, work: Callable[[], Awaitable[R]]) -> R:
+        """Without faults nothing hangs, so nothing need be given up."""
+        await asyncio.sleep(0)  # others get their turn, as with every real call
+        self._need_up()
+        return await work()
+
+    def _need_up(self) -> None:
+        if self._world.down:
+            raise errors.Unavailable("the fake hypervisor is down: its world has a file named `down`")
 
     async def _run(self, call: str, instance: UUID | None, work: Callable[[], Awaitable[R]], ends: float) -> R:
         if instance is None or call in READS or call == BESIDE:
@@ -197,10 +214,9 @@ class Gate:
     async def _through(self, passage: Passage, work: Callable[[], Awaitable[R]]) -> R:
         token = _passage.set(passage)
         try:
-            await asyncio.sleep(0)  # others get their turn, as with every real call
+            await asyncio.sleep(0)  # as in `_straight`
             await _at("before")
-            if self._world.down:
-                raise errors.Unavailable("the fake hypervisor is down: its world has a file named `down`")
+            self._need_up()
             answer = await work()
             await _at("after")
         finally:
