@@ -17,14 +17,14 @@ and the later ones wait behind them: no change is lost, and none is told out of 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-import stamina
 import structlog
 
 from agent.bunches import Bunches
@@ -32,9 +32,12 @@ from agent.errors import AgentError, Unavailable
 from agent.hypervisor.ports import DomainView, Kind, Observation
 from agent.hypervisor.sightings import Sightings
 from agent.journal.records import NewEvent
+from agent.patience import until_done
 from agent.spec import PowerState
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class Ledger(Protocol):
@@ -85,9 +88,7 @@ class PowerStates:
 
     async def load(self) -> None:
         """Begin with what an earlier run had recorded."""
-        async for attempt in _until_written():
-            with attempt:
-                recorded = await self._ledger.last_states()
+        recorded = await _until_written(self._ledger.last_states)
         self._states = {uuid: PowerState(state) for uuid, (state, _) in recorded.items()}
 
     async def follow(self, observations: AsyncIterator[Observation]) -> None:
@@ -96,9 +97,10 @@ class PowerStates:
         async with asyncio.TaskGroup() as beside:
             beside.create_task(bunches.fill(observations))
             while bunch := await bunches.next():
-                async for attempt in _until_written():
-                    with attempt:
-                        await _side_by_side(self._take(seen) for seen in bunch)
+                await _until_written(partial(self._take_all, bunch))
+
+    async def _take_all(self, bunch: list[Observation]) -> None:
+        await _side_by_side(self._take(seen) for seen in bunch)
 
     async def _take(self, seen: Observation) -> None:
         match seen.kind:
@@ -154,7 +156,9 @@ class PowerStates:
         self._states[uuid] = new
         if spontaneous and told is not None:
             await self._write_stamp(uuid, told)
-        log.info("power_state", instance=str(uuid), old=old.value, new=new.value, reason=reason)
+        # What an operation changes, the line of its end tells.
+        write = log.info if spontaneous else log.debug
+        write("power_state", instance=str(uuid), old=old.value, new=new.value, reason=reason)
 
     async def _meet(self, uuid: UUID) -> None:
         """Look at a new guest once, so that there is something to show when it can't be asked."""
@@ -186,6 +190,6 @@ async def _side_by_side(works: Iterable[Coroutine[Any, Any, None]]) -> None:
             raise outcome
 
 
-def _until_written() -> AsyncIterator[stamina.Attempt]:
+async def _until_written(work: Callable[[], Awaitable[T]]) -> T:
     """Taking an observation twice is harmless: what was recorded of it is no change the second time."""
-    return stamina.retry_context(on=Unavailable, attempts=None, timeout=None, wait_jitter=0.05).__aiter__()
+    return await until_done(work, may_pass=lambda failure: isinstance(failure, Unavailable), jitter_s=0.05)

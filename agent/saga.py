@@ -36,6 +36,7 @@ from pydantic import BaseModel
 
 from agent import deadline
 from agent.errors import AgentError, Internal, OperationStuck, TimedOut
+from agent.patience import until_done
 
 log = structlog.get_logger(__name__)
 
@@ -210,9 +211,7 @@ class Run(Generic[E, S]):
     async def _mark_at_last(self, step: Step[E, S], mark: Mark) -> None:
         """Wait for a journal that can't be written: undone without a mark, it would be taken for done later,
         and left without an undo, for undone."""
-        async for attempt in stamina.retry_context(on=_may_pass, attempts=None, timeout=None):
-            with attempt:
-                await self._mark(step, mark)
+        await until_done(lambda: self._mark(step, mark), may_pass=_may_pass)
 
     async def _mark(self, step: Step[E, S], mark: Mark) -> None:
         await self.journal.write(step.name, mark, self.state)

@@ -21,7 +21,6 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import stamina
 import structlog
 
 from agent import telemetry
@@ -45,6 +44,7 @@ from agent.operations.outcome import STATUS_BY_ERROR, bug, error_body, event
 from agent.operations.turn import Ground, Limits, Turn
 from agent.operations.unknown import KNOWN_AT_ONCE, Unknown, is_lacking
 from agent.operations.upgrading import present
+from agent.patience import until_done
 from agent.saga import Run, Saga
 
 log = structlog.get_logger(__name__)
@@ -341,9 +341,10 @@ class Operations:
         told = self._ending(record, ending, {"error": answer.error} if answer.error else answer.result or {})
         try:
             # Kept until it can be written: without its end nobody would be answered.
-            async for attempt in stamina.retry_context(on=self._goes_on_after, attempts=None, timeout=None):
-                with attempt:
-                    await asyncio.shield(self.journal.finish(record.id, status, answer, told, shares))
+            await until_done(
+                lambda: asyncio.shield(self.journal.finish(record.id, status, answer, told, shares)),
+                may_pass=self._goes_on_after,
+            )
         finally:
             self._doing.pop(record.id, None)
             self._count(-1)
