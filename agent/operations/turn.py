@@ -132,7 +132,7 @@ class Turn:
         told = [] if again else [event(self.record, "start", {})]
         generation = await journal.begin_change(self.record.id, uuid, told, view.generation if view else 0)
         run.state = run.state.model_copy(update={"generation": generation})
-        log.info("operation.begun", operation=str(self.record.id))
+        log.debug("operation.begun", operation=str(self.record.id))
         return await self._go(run)
 
     async def _refuse_if_half_undone(self) -> None:
