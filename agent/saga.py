@@ -110,9 +110,9 @@ def upgraded(saga: Saga[E, S], progress: Progress) -> Progress | None:
 
 
 class Entry(Protocol):
-    """The journal of one saga."""
+    """The journal of one saga. `done`: a step that was done and not written as that yet; all or nothing."""
 
-    async def write(self, step: str, mark: Mark, state: BaseModel) -> None: ...
+    async def write(self, step: str, mark: Mark, state: BaseModel, done: str | None = None) -> None: ...
 
 
 def _may_pass(failure: Exception) -> bool:
@@ -128,7 +128,11 @@ class Run(Generic[E, S]):
     """One run of a saga: what it may use, where it is written, how far it is.
 
     `marks` begins with what an earlier run had written; `state` with the last state of that run. `settled` returns
-    when no call that was given up can take effect any more, and raises Unavailable when it doesn't know.
+    when no call that was given up can take effect any more, and raises Unavailable when it doesn't know. `noted`
+    is a step whose `begun` is written already, by who began the operation.
+
+    That a step is done is written together with what comes next, at the cost of one sync for both: the next step's
+    `begun`, or the end of the saga, which is for the caller to write. Killed before that, it is done again.
     """
 
     saga: Saga[E, S]
@@ -137,6 +141,8 @@ class Run(Generic[E, S]):
     state: S
     marks: dict[str, Mark] = field(default_factory=dict)
     settled: Callable[[], Awaitable[None]] = _nothing_hangs
+    noted: str | None = None
+    _done: str | None = None
 
     async def forward(self) -> S:
         """Do every step not done yet. If one fails, undo it and those before it, newest first.
@@ -185,9 +191,11 @@ class Run(Generic[E, S]):
             raise TimedOut(f"{failure.message}; what was begun stays until the operation is retried") from failure
 
     async def _do(self, step: Step[E, S]) -> None:
-        await self._mark(step, Mark.BEGUN)
+        if step.name != self.noted:
+            await self._mark(step, Mark.BEGUN)
         self.state = await step.do(self.env, self.state)
-        await self._mark(step, Mark.DONE)
+        self.marks[step.name] = Mark.DONE
+        self._done = step.name
 
     async def _undo(self, step: Step[E, S]) -> None:
         if step.undo is None:
@@ -214,5 +222,7 @@ class Run(Generic[E, S]):
         await until_done(lambda: self._mark(step, mark), may_pass=_may_pass)
 
     async def _mark(self, step: Step[E, S], mark: Mark) -> None:
-        await self.journal.write(step.name, mark, self.state)
+        done = self._done if self._done != step.name else None
+        await self.journal.write(step.name, mark, self.state, done)
         self.marks[step.name] = mark
+        self._done = None

@@ -126,22 +126,34 @@ class Journal:
         await self._write_with(events, at, lambda db: operations.begin(db, operation_id, at))
 
     async def begin_change(
-        self, operation_id: UUID, uuid: UUID, events: Sequence[NewEvent], at_least: int = 0
+        self,
+        operation_id: UUID,
+        uuid: UUID,
+        events: Sequence[NewEvent],
+        at_least: int = 0,
+        *,
+        step: str | None = None,
     ) -> int:
         """`begin`, and `bump` of the instance, all or nothing: what was begun has its generation. Returns it; the
-        events carry it. Raises NotFound, Conflict."""
+        events and the operation's state carry it. `step`, its first, is begun with it. Raises NotFound, Conflict.
+        """
         at = self._clock()
 
         def both(db: apsw.Connection) -> int:
             operations.begin(db, operation_id, at)
-            return generations.bump(db, uuid, at_least)
+            generation = generations.bump(db, uuid, at_least)
+            if step is not None:
+                operations.begin_step(db, operation_id, step, generation, at)
+            return generation
 
         return await self._write_with(events, at, both)
 
-    async def write_step(self, operation_id: UUID, step: str, mark: Mark, state: BaseModel) -> None:
-        """Raises NotFound; Conflict when the operation has ended."""
-        sealed, at = self._sealed(state), self._clock()
-        await self._writer.write(lambda db: operations.write_step(db, operation_id, step, mark, sealed, at))
+    async def write_step(
+        self, operation_id: UUID, step: str, mark: Mark, state: BaseModel, done: str | None = None
+    ) -> None:
+        """With `done`, that step is marked as such too. Raises NotFound; Conflict when the operation has ended."""
+        change, at = operations.Marking(step, mark, self._sealed(state), done), self._clock()
+        await self._writer.write(lambda db: operations.write_step(db, operation_id, change, at))
 
     async def upgrade(self, operation_id: UUID, version: int, marks: Mapping[str, Mark], state: BaseModel) -> None:
         """Its steps and state in the words of another version of its saga's table. Raises NotFound; Conflict when
@@ -162,7 +174,8 @@ class Journal:
         shares: Mapping[str, float],
     ) -> None:
         """End a queued or running operation: answer kept for repeats and sent to every waiter, state erased
-        (kept when stuck or unknown: whoever retries needs it). Raises NotFound, Conflict."""
+        (kept when stuck or unknown: whoever retries needs it). Of one that succeeded, all that was begun is done.
+        Raises NotFound, Conflict."""
         ending = operations.Ending(status, answer, shares, self._clock())
         await self._write_with(
             events, ending.at, lambda db: operations.finish(db, operation_id, ending), answers=True
@@ -376,5 +389,5 @@ class _Entry:
     journal: Journal
     operation_id: UUID
 
-    async def write(self, step: str, mark: Mark, state: BaseModel) -> None:
-        await self.journal.write_step(self.operation_id, step, mark, state)
+    async def write(self, step: str, mark: Mark, state: BaseModel, done: str | None = None) -> None:
+        await self.journal.write_step(self.operation_id, step, mark, state, done)

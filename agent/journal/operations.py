@@ -152,19 +152,46 @@ def begin(db: apsw.Connection, operation_id: UUID, at: datetime) -> None:
     _expect(db, begun, operation_id, "be begun")
 
 
-def write_step(db: apsw.Connection, operation_id: UUID, step: str, mark: Mark, state: str, at: datetime) -> None:
+def begin_step(db: apsw.Connection, operation_id: UUID, step: str, generation: int, at: datetime) -> None:
+    """The first step of an operation that has just been begun, whose state is the accepted one but for its
+    generation."""
+    number = db.execute(
+        "UPDATE operations SET state = json_set(state, '$.generation', ?) WHERE id = ? RETURNING number",
+        (generation, str(operation_id)),
+    ).get
+    _mark(db, number, step, Mark.BEGUN, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """A step's mark, with the state that goes with it (sealed JSON), and a step that was done before it."""
+
+    step: str
+    mark: Mark
+    state: str
+    done: str | None = None
+
+
+def write_step(db: apsw.Connection, operation_id: UUID, change: Marking, at: datetime) -> None:
     """Raises NotFound; Conflict when the operation has ended: its state must stay erased."""
     updated = db.execute(
         "UPDATE operations SET state = ? WHERE id = ? AND status IN ('queued', 'running') RETURNING number",
-        (state, str(operation_id)),
+        (change.state, str(operation_id)),
     ).fetchall()
     _expect(db, updated, operation_id, "go on")
+    number = updated[0][0]
+    if change.done is not None:
+        _mark(db, number, change.done, Mark.DONE, at)
+    _mark(db, number, change.step, change.mark, at)
+
+
+def _mark(db: apsw.Connection, number: Any, step: str, mark: Mark, at: datetime) -> None:
     db.execute(
         "INSERT INTO steps (operation, name, position, mark, since, at) "
         "VALUES (:operation, :name, (SELECT count(*) FROM steps WHERE operation = :operation), :mark, :at, :at) "
         "ON CONFLICT (operation, name) DO UPDATE SET mark = :mark, at = :at, "
         "since = iif(:mark IN ('begun', 'undoing'), :at, since)",
-        {"operation": updated[0][0], "name": step, "mark": mark.value, "at": from_time(at)},
+        {"operation": number, "name": step, "mark": mark.value, "at": from_time(at)},
     )
 
 
@@ -226,6 +253,11 @@ def finish(db: apsw.Connection, operation_id: UUID, ending: Ending) -> None:
         },
     ).fetchall()
     _expect(db, ended, operation_id, "end")
+    if ending.status is Status.SUCCEEDED:
+        db.execute(
+            "UPDATE steps SET mark = 'done', at = ? WHERE operation = ? AND mark = 'begun'",
+            (from_time(ending.at), ended[0][0]),
+        )
     waiters = db.execute("DELETE FROM waiters WHERE operation = ? RETURNING address", ended[0]).fetchall()
     for (waiter,) in waiters:
         if ending.status not in NO_FAILURES or not Address.model_validate_json(str(waiter)).only_failures:

@@ -119,7 +119,7 @@ class Turn:
         view = await self._first_look()
         again = self.record.begun_at is not None
         if not again:
-            # Killed before its first step, it has moved the generation on and told its start already.
+            # It has moved the generation on and told its start already; an older agent began its first step apart.
             await self._check_generation(view)
         decision = self.operation.admit(run.state, view)
         if isinstance(decision, Deny):
@@ -130,8 +130,12 @@ class Turn:
         journal = self.ground.journal
         uuid = run.state.instance_uuid
         told = [] if again else [event(self.record, "start", {})]
-        generation = await journal.begin_change(self.record.id, uuid, told, view.generation if view else 0)
+        first = self.operation.saga.steps[0].name
+        generation = await journal.begin_change(
+            self.record.id, uuid, told, view.generation if view else 0, step=first
+        )
         run.state = run.state.model_copy(update={"generation": generation})
+        run.noted, run.marks = first, {first: Mark.BEGUN}
         log.debug("operation.begun", operation=str(self.record.id))
         return await self._go(run)
 

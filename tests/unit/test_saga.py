@@ -24,7 +24,9 @@ class Lines:
         self.lines: list[tuple[str, Mark]] = []
         self.state: BaseModel | None = None
 
-    async def write(self, step: str, mark: Mark, state: BaseModel) -> None:
+    async def write(self, step: str, mark: Mark, state: BaseModel, done: str | None = None) -> None:
+        if done is not None:
+            self.lines.append((done, Mark.DONE))
         self.lines.append((step, mark))
         self.state = state
 
@@ -64,10 +66,29 @@ def saga(
     return Saga("test", Made, tuple(map(step, NAMES)))
 
 
-async def test_every_step_is_done_in_order_and_marked_before_and_after() -> None:
+async def test_every_step_is_done_in_order_and_its_end_is_written_with_the_next_ones_begin() -> None:
     host, lines = Host(), Lines()
-    assert (await Run(saga(), host, lines, Made()).forward()).names == tuple(NAMES)
-    assert lines.lines == [(name, mark) for name in NAMES for mark in (Mark.BEGUN, Mark.DONE)]
+    run = Run(saga(), host, lines, Made())
+    assert (await run.forward()).names == tuple(NAMES)
+    # That the last one is done is written by whoever writes the saga's end.
+    assert lines.lines == [(name, mark) for name in NAMES for mark in (Mark.BEGUN, Mark.DONE)][:-1]
+    assert run.marks == dict.fromkeys(NAMES, Mark.DONE)
+
+
+async def test_a_step_that_was_begun_with_the_operation_isnt_begun_again() -> None:
+    host, lines = Host(), Lines()
+    marks = {NAMES[0]: Mark.BEGUN}
+    await Run(saga(), host, lines, Made(), marks, noted=NAMES[0]).forward()
+    assert lines.lines[0] == (NAMES[0], Mark.DONE)
+    assert host == set(NAMES)
+
+
+async def test_a_step_whose_end_isnt_written_when_the_next_cant_begin_is_undone() -> None:
+    host, lines = Host(), FullDisk({(NAMES[1], Mark.BEGUN)})
+    with pytest.raises(Unavailable):
+        await Run(saga(), host, lines, Made()).forward()
+    assert host == set()
+    assert lines.lines == [(NAMES[0], mark) for mark in (Mark.BEGUN, Mark.UNDOING, Mark.UNDONE)]
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -139,21 +160,21 @@ async def test_a_stuck_undo_can_be_tried_again() -> None:
 
 
 class FullDisk(Lines):
-    """A journal that can't be written for a moment while something is undone."""
+    """A journal that refuses each of these once."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusals: set[tuple[str, Mark]]) -> None:
         super().__init__()
-        self.refusals = {Mark.UNDOING, Mark.UNDONE}
+        self.refusals = refusals
 
-    async def write(self, step: str, mark: Mark, state: BaseModel) -> None:
-        if mark in self.refusals:
-            self.refusals.remove(mark)
+    async def write(self, step: str, mark: Mark, state: BaseModel, done: str | None = None) -> None:
+        if (step, mark) in self.refusals:
+            self.refusals.remove((step, mark))
             raise Unavailable("the journal's disk is full")
-        await super().write(step, mark, state)
+        await super().write(step, mark, state, done)
 
 
 async def test_undoing_waits_for_a_journal_that_cannot_be_written() -> None:
-    host, lines = Host(), FullDisk()
+    host, lines = Host(), FullDisk({("disks", Mark.UNDOING), ("disks", Mark.UNDONE)})
     with pytest.raises(Conflict):
         await Run(saga(fails="define"), host, lines, Made()).forward()
     assert host == set()

@@ -13,6 +13,11 @@ from agent.spec import Frozen
 from tests.unit.journal.conftest import Open
 from tests.unit.journal.samples import Clock, State, accepted, event, request
 
+
+class Asked(State):
+    generation: int = 0
+
+
 OK = Answer(result={"power_state": "running"})
 STUCK = Answer(error={"code": "operation_stuck"})
 
@@ -49,6 +54,35 @@ async def test_steps_are_kept_in_order_with_the_time_they_took(journal: Journal,
     await entry.write("attach", Mark.STUCK, State())
     last = (await journal.operation(record.id)).steps[-1]
     assert (last.mark, last.seconds, last.at) == (Mark.STUCK, 0.25, clock.now)
+
+
+async def test_a_change_begins_with_its_first_step_and_its_generation_all_at_once(journal: Journal) -> None:
+    record = await accepted(journal, state=Asked(admin_pass=Secret("opensesame")))
+    assert await journal.begin_change(record.id, uuid4(), [event()], 6, step="one") == 7
+    now = await journal.operation(record.id)
+    assert (now.status, [(s.name, s.mark) for s in now.steps]) == (Status.RUNNING, [("one", Mark.BEGUN)])
+    assert journal.load_state(now, Asked) == Asked(generation=7, admin_pass=Secret("opensesame"))
+
+
+async def test_that_a_step_is_done_is_written_with_the_begin_of_the_next_and_the_end_of_all(
+    journal: Journal, clock: Clock
+) -> None:
+    record = await accepted(journal)
+    await journal.begin(record.id, [])
+    await journal.write_step(record.id, "one", Mark.BEGUN, State())
+    clock.advance(seconds=1)
+    await journal.write_step(record.id, "two", Mark.BEGUN, State(), "one")
+    clock.advance(seconds=2)
+    await journal.finish(record.id, Status.SUCCEEDED, OK, [], {})
+    steps = (await journal.operation(record.id)).steps
+    assert [(s.name, s.mark, s.seconds) for s in steps] == [("one", Mark.DONE, 1), ("two", Mark.DONE, 2)]
+
+
+async def test_what_failed_keeps_the_marks_it_has(journal: Journal) -> None:
+    record = await accepted(journal)
+    await journal.write_step(record.id, "one", Mark.BEGUN, State())
+    await journal.finish(record.id, Status.UNKNOWN, STUCK, [], {})
+    assert [s.mark for s in (await journal.operation(record.id)).steps] == [Mark.BEGUN]
 
 
 async def test_a_clock_set_back_gives_no_negative_time(journal: Journal, clock: Clock) -> None:
