@@ -88,6 +88,26 @@ async def test_a_guest_whose_qemu_is_stopped_and_lets_a_change_hang_can_be_destr
         assert sick["instance_uuid"] not in await states(client)
 
 
+async def test_a_guest_on_which_a_change_hangs_since_an_earlier_run_can_be_destroyed(
+    agent: Daemon, client: PlainClient, rig: Rig
+) -> None:
+    async with guests(client, 1) as [sick]:
+        uuid = sick["instance_uuid"]
+
+        async def caught() -> bool:
+            return "ok" not in await asyncio.to_thread(rig.libvirtd.virsh, "domcontrol", uuid)
+
+        with stopped(qemu(uuid)):
+            hanging = asyncio.create_task(client.ask("pause", sick))
+            await until(caught, HEALED_S, "libvirt waits for the guest")
+            await asyncio.to_thread(agent.kill)
+            await asyncio.to_thread(agent.start)
+            destroyed = await client.call("destroy", sick)
+            assert not destroyed["already"]
+            assert (await hanging)["error"]["code"] == "cancelled"
+        assert uuid not in await states(client)
+
+
 async def test_a_libvirtd_that_is_stopped_keeps_no_read_waiting_and_what_it_shows_is_marked(
     agent: Daemon, client: PlainClient, rig: Rig
 ) -> None:
