@@ -1,9 +1,19 @@
-"""Changing casts from the queue to their last event: how many each second, and what part the journal has."""
+"""Changing casts from the queue to their last event: how many are accepted and how many are done each second, and
+what part the journal has.
+
+An agent takes casts faster than it does them, until as many wait as may (`operations.max_pending`): so acceptance
+is timed over the first of a run, of which none waits for another's end.
+"""
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from uuid import uuid4
+
+import apsw
 
 from tests.bench import floors
 from tests.bench.bed import Bed
@@ -13,6 +23,8 @@ from tests.bench.meters import Use, cpu, use
 from tests.e2e.daemon import Daemon
 
 CASTS = 3000
+FIRST = 600
+"""Casts of a run over which acceptance is timed: fewer than may wait."""
 GUESTS = 100
 MICRO = 1e6
 
@@ -22,6 +34,7 @@ class Side:
     """The repetitions of one of those that are compared."""
 
     per_s: list[float] = field(default_factory=list)
+    accepted: list[float] = field(default_factory=list)
     used: list[Use] = field(default_factory=list)
     broker: list[float] = field(default_factory=list)
     number: int = 0
@@ -65,11 +78,22 @@ def whole(number: int) -> tuple[int, list[str]]:
 
 
 async def _turn(bed: Bed, side: Side, agent: Daemon, load: Load, asked: list[Cast]) -> None:
-    before, broker = use(agent.pid), cpu(bed.broker.pid)
+    before, broker, began = use(agent.pid), cpu(bed.broker.pid), time.time()
     seconds = await load.run(asked)
     side.per_s.append(len(asked) / seconds)
+    side.accepted.append(_accepted_per_s(agent.state_dir / "journal.db", began, min(FIRST, len(asked))))
     side.used.append(use(agent.pid) - before)
     side.broker.append(cpu(bed.broker.pid) - broker)
+
+
+def _accepted_per_s(journal: Path, began: float, number: int) -> float:
+    """Of casts that were sent from `began` on: that number by the time at which the last of them was journaled."""
+    with closing(apsw.Connection(str(journal), flags=apsw.SQLITE_OPEN_READONLY)) as db:
+        at = db.execute(
+            "SELECT accepted_at FROM operations WHERE accepted_at >= ? ORDER BY number LIMIT 1 OFFSET ?",
+            (int(began * MICRO), number - 1),
+        ).fetchall()[0][0]
+    return number / (int(str(at)) / MICRO - began)
 
 
 def _figures(synced: Side, unsynced: Side, consumed: Side, rows: Figure) -> list[Figure]:
@@ -81,6 +105,7 @@ def _figures(synced: Side, unsynced: Side, consumed: Side, rows: Figure) -> list
     journal = synced.each("of that, the journal's thread", "beside")
     broker = tuple(seconds / synced.number * MICRO for seconds in synced.broker)
     return [
+        Figure("accepted: in the journal, to be acknowledged", "casts/s", tuple(synced.accepted)),
         done,
         unsynced.rate("done, state where a sync costs nothing"),
         least,
