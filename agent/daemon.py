@@ -21,7 +21,6 @@ from agent.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-
 LEAVE_S = 80.0
 """Seconds from SIGTERM to the process's end, whatever hangs; less than what the unit's TimeoutStopSec gives it."""
 DEATH_S = 10.0
@@ -32,13 +31,6 @@ COLLECTED = (10_000, 20, 20)
 """How many new objects make the garbage collector look for rings among them, and how many of its looks at the
 younger ones a look at the older ones. Python's first number is 700, and that many are made several times for each
 cheap operation; nearly all go without a collector."""
-
-
-def _spare_the_collector() -> None:
-    """What is there before the agent runs stays: the collector doesn't look at it again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTED)
 
 
 async def serve(settings: Settings) -> None:
@@ -95,7 +87,7 @@ def run_daemon(settings: Settings) -> int:
     # The watchdog's SIGABRT then writes where every thread is: names of files and functions, no values.
     faulthandler.enable()
     configure(settings.log.level, settings.log.format, known_secrets=known)
-    _spare_the_collector()
+    gc.set_threshold(*COLLECTED)
     try:
         uvloop.run(serve(settings))
     except StartRefused as refusal:
