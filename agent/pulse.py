@@ -46,6 +46,11 @@ class Pulse:
         finally:
             self.beat()
 
+    def pass_over(self, seconds: float) -> None:
+        """So long it could do nothing: that doesn't count."""
+        if self.since is not None:
+            self.since = min(self.since + seconds, time.monotonic())
+
     def stuck(self, now: float) -> bool:
         return self.since is not None and now - self.since > self.limit_s
 
@@ -63,6 +68,11 @@ class Pulses:
 
     def __iter__(self) -> Iterator[Pulse]:
         return iter(self._all)
+
+    def pass_over(self, seconds: float) -> None:
+        """The whole process stood still."""
+        for pulse in self._all:
+            pulse.pass_over(seconds)
 
     def stuck(self) -> tuple[str, ...]:
         now = time.monotonic()

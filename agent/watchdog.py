@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 TURN_S = 1.0
 """Seconds between two looks, at most."""
+LATE_S = 5.0
+"""Seconds by which a look comes late when the process, or its loop, stood still; that is systemd's to judge."""
 
 
 class Act(enum.Enum):
@@ -127,7 +129,7 @@ class Memory:
 @dataclass(slots=True)
 class Watchdog:
     """One for the agent. `interval_s`: how often systemd is to be told, None when it doesn't ask. `look` makes the
-    health whose status line is told, `tell` tells."""
+    health whose status line is told, `tell` tells. A look later than `late_s` is no part's fault."""
 
     edge: Mending
     pulses: Pulses
@@ -135,6 +137,7 @@ class Watchdog:
     look: Callable[[], Awaitable[Health]]
     interval_s: float | None = None
     tell: Callable[[str], None] = notify
+    late_s: float = LATE_S
     verdict: Verdict = field(default_factory=lambda: Verdict(True))
     _memory: Memory = field(default_factory=Memory)
     _acting: asyncio.Task[None] | None = None
@@ -147,10 +150,19 @@ class Watchdog:
             while True:
                 self._turn()
                 await self._tell()
-                await asyncio.sleep(pause)
+                await self._pause(pause)
         finally:
             if self._acting is not None:
                 self._acting.cancel()
+
+    async def _pause(self, seconds: float) -> None:
+        """A process that was stopped, by a signal or with its host, isn't stuck for that when it goes on."""
+        began = time.monotonic()
+        await asyncio.sleep(seconds)
+        late = time.monotonic() - began - seconds
+        if late > self.late_s:
+            log.warning("watchdog.stood_still", seconds=round(late, 1))
+            self.pulses.pass_over(late)
 
     def _turn(self) -> None:
         verdict = judge(self._see(time.monotonic()), self.patience)

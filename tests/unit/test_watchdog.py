@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -228,6 +229,19 @@ async def test_a_stuck_part_is_not_fed_and_fed_again_when_it_turns() -> None:
             await ground.until(lambda: not ground.dog.verdict.feed)
             assert ground.dog.verdict.why == "stuck: events"
         await ground.fed()
+
+
+async def test_a_process_that_stood_still_is_not_stuck_for_that() -> None:
+    """As after SIGSTOP, or when its host slept."""
+    pulses = Pulses()
+    pulse = pulses.of("events", limit_s=0.4)
+    async with watched(Broker(), pulses) as ground:
+        ground.dog.late_s = 0.2
+        await ground.fed()
+        with pulse.busy():
+            time.sleep(0.8)
+            await ground.fed()
+            await ground.until(lambda: not ground.dog.verdict.feed)
 
 
 async def test_a_health_that_cannot_be_made_ends_nobody() -> None:
