@@ -1,4 +1,8 @@
-"""What happens to the make-believe hypervisor and its guests."""
+"""What happens to the make-believe hypervisor and its guests.
+
+Its world is asked in threads: an agent that is frozen just now may hold the world's lock, and who thaws it is on
+this loop.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ async def failing_call(side: Side, rng: random.Random) -> None:
         {"call": place.where, "when": place.when, "method": place.method, "error": error, "times": 1}
     )
     try:
-        world(side).faults.add(fault)
+        await asyncio.to_thread(world(side).faults.add, fault)
     except NoCapacity:  # the disk is full just now, and the order is a file on it
         side.teller.tell(f"  no room for the order to fail at {place}")
         return
@@ -29,21 +33,22 @@ async def failing_call(side: Side, rng: random.Random) -> None:
 
 
 async def hypervisor_away(side: Side, rng: random.Random) -> None:
-    world(side).outage(True)
+    await asyncio.to_thread(world(side).outage, True)
     try:
         await asyncio.sleep(rng.uniform(0.3, 2))
     finally:
-        world(side).outage(False)
+        await asyncio.to_thread(world(side).outage, False)
 
 
 async def kill_guest(side: Side, rng: random.Random) -> None:
-    on = [d.uuid for d in world(side).domains().values() if d.spec is not None and d.active]
+    there = await asyncio.to_thread(world(side).domains)
+    on = [d.uuid for d in there.values() if d.spec is not None and d.active]
     if not on:
         return
     uuid = rng.choice(sorted(on))
     side.disturbed.add(str(uuid))
     try:
-        world(side).kill(uuid)
+        await asyncio.to_thread(world(side).kill, uuid)
     except (KeyError, ValueError):
         return
     side.teller.tell(f"  guest {uuid} killed")
@@ -53,7 +58,7 @@ async def take_orders_back(side: Side) -> None:
     """Those nobody came by. It takes a file to do that, so on a full disk it waits for room."""
     while True:
         try:
-            return world(side).faults.clear()
+            return await asyncio.to_thread(world(side).faults.clear)
         except NoCapacity:
             await asyncio.sleep(0.2)
 

@@ -41,15 +41,15 @@ async def kill_agent_at_a_call(side: Side, rng: random.Random) -> None:
     try:
         for aim, order in orders.items():
             if aim.place.undone:
-                world(side).faults.add(Fault.model_validate(_failure(aim)))
-            world(side).faults.add(order)
+                await asyncio.to_thread(world(side).faults.add, Fault.model_validate(_failure(aim)))
+            await asyncio.to_thread(world(side).faults.add, order)
     except NoCapacity:  # the disk is full just now, and the order is a file on it
         side.teller.tell("  no room for the orders to die")
     end = time.monotonic() + WITHIN_S
     while time.monotonic() < end and not all(map(side.is_over, orders)):
         if await side.agent.dies(LOOK_AGAIN_S):
             await side.agent.up()
-            _count_deaths(side, orders)
+            await asyncio.to_thread(_count_deaths, side, orders)
     await take_orders_back(side)
     if await side.agent.dies(0.1):
         await side.agent.up()
