@@ -63,6 +63,7 @@ ABSENT_IS_FINE: dict[str, Act] = {
     "undefine": lambda w, s: w.hypervisor.domains.undefine(s.uuid),
     "power_off": lambda w, s: w.hypervisor.domains.power_off(s.uuid),
     "settle": lambda w, s: w.hypervisor.domains.settle(s.uuid),
+    "break_off": lambda w, s: w.hypervisor.domains.break_off(s.uuid),
     "forget_volume": lambda w, s: w.hypervisor.domains.forget_volume(s.uuid, "volume-1"),
     "stamp": lambda w, s: w.hypervisor.domains.stamp(s.uuid, 9, "r9"),
     "wait_for": lambda w, s: w.hypervisor.domains.wait_for(s.uuid, frozenset(PowerState), 0.0),

@@ -145,7 +145,7 @@ def _good_disk(place: int, disk: AnyDisk, machine: str) -> AnyDisk:
         if disk.connection.access_mode == "ro" and bus in (DiskBus.IDE, DiskBus.SATA):
             bus = DiskBus.SCSI
     boot = disk.boot_index if disk.boot_index is None or disk.boot_index < 0 else place
-    return disk.model_copy(update={"id": f"{place}{disk.id}", "bus": bus, "boot_index": boot})
+    return disk.model_copy(update={"id": f"d{place}{disk.id}", "bus": bus, "boot_index": boot})
 
 
 def _good_connection(connection: Any) -> Any:
@@ -158,7 +158,7 @@ def _good_connection(connection: Any) -> Any:
 def _good_nic(place: int, nic: AnyInterface) -> AnyInterface:
     mtu = None if nic.type == "user" else nic.mtu
     mac = f"{nic.mac_address[:-2]}{place:02x}"
-    return nic.model_copy(update={"port_id": f"{place}{nic.port_id}", "mac_address": mac, "mtu": mtu})
+    return nic.model_copy(update={"port_id": f"n{place}{nic.port_id}", "mac_address": mac, "mtu": mtu})
 
 
 def guest_of(spec: InstanceSpec) -> Guest:
