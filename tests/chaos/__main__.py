@@ -36,7 +36,7 @@ async def run(directory: Path, options: argparse.Namespace, story: Story) -> lis
     async with ground(directory, drivers, story) as made:
         made.only = options.only
         try:
-            for number in range(options.rounds):
+            for number in range(options.first - 1, options.rounds):
                 if found := await _round(made, number, options):
                     return found
             return [f"{side.driver}: {line}" for side in made.sides for line in rounds.in_all(side)]
@@ -70,6 +70,7 @@ def _places(made: Ground) -> str:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/chaos", description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--first", type=int, default=1, help="begin with this round: each has a seed of its own")
     parser.add_argument("--seed", type=int, default=None, help="default: a new one, printed")
     parser.add_argument("--requests", type=int, default=30, help="in each round; half of it for libvirt's guests")
     parser.add_argument(
