@@ -111,6 +111,7 @@ class Service:
         self._on_ready = on_ready
         self._stopping = asyncio.Event()
         self._recovered = asyncio.Event()
+        self._visible = asyncio.Event()
         self._boot_id = after_boot.read_boot_id()
         self._course = Course()
         self._pulses = Pulses()
@@ -278,10 +279,11 @@ class Service:
         await self._drain()
 
     async def _serve_health(self) -> None:
-        """After what was left unfinished was taken up: an HTTP server takes as long to load as all the rest."""
+        """After what was left unfinished was taken up, and before it is said to be ready: an HTTP server takes as
+        long to load as much of the rest."""
         await self._recovered.wait()
         server = await asyncio.to_thread(_health_server)
-        await server(self._settings.state_dir / health.SOCKET, self.checkup.look).run()
+        await server(self._settings.state_dir / health.SOCKET, self.checkup.look, self._visible).run()
 
     async def _until_stopped(self, consuming: asyncio.Task[None]) -> None:
         """Raises RuntimeError when the consumer dies: an agent that takes no commands isn't one; StartRefused."""
@@ -297,6 +299,7 @@ class Service:
 
     async def _take_commands(self) -> None:
         if await self._ready():
+            await self._visible.wait()
             self._on_ready()
             notify("READY=1", f"STATUS=Serving as {self._settings.host}")
             log.info("agent.ready", host=self._settings.host)

@@ -32,18 +32,24 @@ _LEAVE_S = 1.0
 
 
 class HealthServer:
-    """One for the agent; `look` makes a page's Health, judged. `run` goes on until it is cancelled."""
+    """One for the agent; `look` makes a page's Health, judged. `run` goes on until it is cancelled; `settled` is
+    set once the pages are served, or can't be."""
 
-    def __init__(self, path: Path, look: Callable[[], Awaitable[Health]]) -> None:
+    def __init__(
+        self, path: Path, look: Callable[[], Awaitable[Health]], settled: asyncio.Event | None = None
+    ) -> None:
         self._path = path
         self._look = look
+        self._settled = settled or asyncio.Event()
 
     async def run(self) -> None:
         try:
             async with self._serving():
+                self._settled.set()
                 await asyncio.Event().wait()
         except OSError as error:
             log.warning("health.no_socket", path=str(self._path), error=str(error))
+            self._settled.set()
             await asyncio.Event().wait()
 
     @contextlib.asynccontextmanager
