@@ -27,7 +27,7 @@ Severity = Literal["fatal", "not_ready", "warning"]
 class Shown(BaseModel):
     """Fields may be added in later versions; who reads them ignores what he doesn't know."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Problem(Shown):

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from agent.docstrings import meaning
 from agent.settings import Settings
 
 ENV_PREFIX = "COMPUTE_AGENT_"
@@ -31,8 +32,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
+    model: type[BaseModel]
     path: tuple[str, ...]
-    info: FieldInfo
+
+    @property
+    def info(self) -> FieldInfo:
+        return self.model.model_fields[self.path[-1]]
 
     @property
     def name(self) -> str:
@@ -49,7 +54,7 @@ class Setting:
 
     @property
     def doc(self) -> str:
-        return self.info.description or ""
+        return meaning(self.model, self.path[-1])
 
     @property
     def secret(self) -> bool:
@@ -83,7 +88,7 @@ def setting(path: tuple[str, ...]) -> Setting | None:
 def _settings(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[Setting]:
     for name, info in model.model_fields.items():
         if not _is_group(info):
-            yield Setting((*above, name), info)
+            yield Setting(model, (*above, name))
 
 
 def _is_group(info: FieldInfo) -> bool:

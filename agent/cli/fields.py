@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
+from agent.docstrings import meaning
 from agent.secret import Secret
 
 FLATTENED = ("instance",)
@@ -63,10 +63,11 @@ def fields_of(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[F
         if name in FLATTENED and _is_model(inner):
             yield from fields_of(inner, (*above, name))
         else:
-            yield _field((*above, name), info)
+            yield _field(model, (*above, name))
 
 
-def _field(path: tuple[str, ...], info: FieldInfo) -> Field:
+def _field(model: type[BaseModel], path: tuple[str, ...]) -> Field:
+    info = model.model_fields[path[-1]]
     bare = _bare(info.annotation)
     many = get_origin(bare) is tuple
     if many:
@@ -79,7 +80,7 @@ def _field(path: tuple[str, ...], info: FieldInfo) -> Field:
         choices=choices,
         keys=_keys(bare),
         type_name=_type_name(bare),
-        doc=_doc(info, bare),
+        doc=_doc(meaning(model, path[-1]), bare),
         default=info.default if _worth_telling(info.default) else None,
         required=info.is_required(),
     )
@@ -124,9 +125,9 @@ def _type_name(bare: Any) -> str:
     return {"UUID": "UUID", "AwareDatetime": "TIME", "datetime": "TIME"}.get(name, "TEXT")
 
 
-def _doc(info: FieldInfo, bare: Any) -> str:
-    if info.description:
-        return " ".join(info.description.split())
+def _doc(text: str, bare: Any) -> str:
+    if text:
+        return " ".join(text.split())
     own = bare.__doc__ if _is_model(bare) else None
     return " ".join(own.split("\n\n")[0].split()) if own else ""
 

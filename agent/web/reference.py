@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 from types import UnionType
 from typing import Any, get_args, get_origin
 
-from pydantic.fields import FieldInfo
-
+from agent.docstrings import meaning
 from agent.health import CHECKS, SOCKET, Health, Shown
 from agent.web.metrics import PREFIX, SERIES
 
@@ -88,15 +87,16 @@ def _inside(annotation: Any) -> Iterable[type[Shown]]:
 
 def _model(model: type[Shown]) -> str:
     rows = (
-        f"| `{name}`{_link(info.annotation)} | {_meaning(info)} |" for name, info in model.model_fields.items()
+        f"| `{name}`{_link(info.annotation)} | {_meaning(model, name)} |"
+        for name, info in model.model_fields.items()
     )
     title = "" if model is Health else f"### {model.__name__}\n\n"
     return f"{title}{model.__doc__}\n\n| Field | |\n|---|---|\n" + "\n".join(rows)
 
 
-def _meaning(info: FieldInfo) -> str:
-    models = [model.__doc__ or "" for model in _inside(info.annotation)]
-    return " ".join((info.description or " ".join(models)).split())
+def _meaning(model: type[Shown], name: str) -> str:
+    models = [inner.__doc__ or "" for inner in _inside(model.model_fields[name].annotation)]
+    return " ".join((meaning(model, name) or " ".join(models)).split())
 
 
 def _link(annotation: Any) -> str:

@@ -41,9 +41,7 @@ __all__ = [
 class Message(BaseModel):
     """Unknown fields are refused, so that a typo is an error and not a silent default."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Params(Message):

@@ -101,9 +101,7 @@ class SwapDisk(DiskBase):
 class VolumeData(Message):
     """`connection_info.data` as cinder gives it; keys that this host has no use for are ignored."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     volume_id: Identifier | None = None
     """Used when `serial` isn't given."""
@@ -132,9 +130,7 @@ class VolumeData(Message):
 class ConnectionInfo(Message):
     """cinder's `connection_info`."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     driver_volume_type: Text
     """`local`, `file` or `nbd` on this host."""

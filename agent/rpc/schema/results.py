@@ -12,9 +12,7 @@ from agent.rpc.schema.base import UUID, Message
 class Result(Message):
     """A client ignores fields it doesn't know: later versions add some."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Changed(Result):

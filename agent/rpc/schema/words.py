@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, StringConstraints
 
+from agent.docstrings import Described
 from agent.rpc.schema import base, instance
 
 Schema = dict[str, Any]
@@ -59,7 +60,7 @@ class Row:
 
 def rows(model: type[BaseModel]) -> Iterator[Row]:
     """The fields that `model` itself adds to the class it is made from."""
-    schema = model.model_json_schema(mode="serialization")
+    schema = model.model_json_schema(mode="serialization", schema_generator=Described)
     top = schema["$defs"][model.__name__] if "$ref" in schema else schema
     own = vars(model).get("__annotations__", {})
     for name, field in top.get("properties", {}).items():
