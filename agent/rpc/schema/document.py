@@ -15,7 +15,7 @@ from agent.rpc.schema import METHODS, VERSION, Method, instance, params, results
 from agent.rpc.schema.base import InstanceParams, Message, Params, Read
 from agent.rpc.schema.event_types import METHODS_WITH_EVENTS, TYPES, EventType
 from agent.rpc.schema.events import POWER_STATE_CODES, CloudEvent
-from agent.rpc.schema.words import NAMED, link, parent, rows
+from agent.rpc.schema.words import NAMED, all_rows, link, parent, rows
 
 MADE = "<!-- Made by scripts/docs from the code; change it there. -->\n\n"
 
@@ -189,7 +189,7 @@ def _is_model(kind: object) -> bool:
 
 def _event(kind: EventType) -> str:
     subject = "" if kind.subject else " Without `subject`; routing key `<type>.<host>`."
-    shown = table(("In `data`", "Meaning"), ((f"`{name}`", meaning) for name, meaning in kind.data.items()))
+    shown = table(("In `data`", "Meaning"), ((f"`{row.name}`", row.meaning) for row in all_rows(kind.data)))
     return f"### `{kind.type}`\n\n{kind.when}{subject}\n\n{shown}"
 
 

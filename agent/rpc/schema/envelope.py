@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ConfigDict, Field
+
+from agent.rpc.schema.base import Message, Text
 from agent.rpc.schema.results import Error, Result
 
 CONTENT_TYPE = "application/json"
@@ -18,6 +21,34 @@ PLACEHOLDER = "<removed: fill in before sending again>"
 
 LONGEST_IDENTITY = 128
 """Characters of `message_id` and `idempotency_key`."""
+
+
+class Context(Message):
+    """Who asks, and under which ids. Further keys are the caller's own business."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
+
+    request_id: Text | None = None
+    """Rides into logs and events; the agent makes one when there is none."""
+    global_request_id: Text | None = None
+    """Of what the request is a part of."""
+    user_id: Text | None = None
+    """Whom it is done for."""
+    project_id: Text | None = None
+    """Whose it is."""
+
+
+class Body(Message):
+    """Body of a request."""
+
+    method: Text
+    version: Text = "1.0"
+    """Of the contract. An agent takes its own major version up to its own minor one."""
+    args: dict[str, Any] = Field(default_factory=dict)
+    """The method's arguments."""
+    context: Context = Context()
 
 
 class Reply(Result):
@@ -53,6 +84,8 @@ __all__ = [
     "LONGEST_IDENTITY",
     "PLACEHOLDER",
     "REPLY_EXCHANGE",
+    "Body",
+    "Context",
     "Parked",
     "Reply",
 ]

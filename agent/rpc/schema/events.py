@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from agent import spec
 from agent.rpc.schema.base import UUID
-from agent.rpc.schema.results import Result
+from agent.rpc.schema.results import Changed, Error, Result
 
 POWER_STATE_CODES = {state.value: state.code for state in spec.PowerState}
 """nova's numbers for its words; `unknown` is ours."""
@@ -47,3 +47,60 @@ class PowerState(Result):
     """Of the operation that caused it; null when the guest or somebody else did."""
     observed: str = "live"
     """`live`: seen as it happened; `resync`: found after a gap, so `time` is when it was noticed."""
+
+
+class Caller(Result):
+    """Who asked, in the `data` of an operation's events."""
+
+    request_id: str | None = None
+    """Of the request; the agent makes one when the caller gave none."""
+    global_request_id: str | None = None
+    """When the caller gave one."""
+    user_id: str | None = None
+    """When the caller gave one."""
+    project_id: str | None = None
+    """When the caller gave one."""
+
+
+class Begun(Caller):
+    """`data` of `compute.instance.<method>.start`."""
+
+    generation: int
+    """The instance's, when the event was written."""
+    operation_id: UUID
+
+
+class Ended(Changed, Caller):
+    """`data` of `compute.instance.<method>.end`: the operation's result, and who asked."""
+
+
+class Failed(Caller):
+    """`data` of `compute.instance.<method>.error`."""
+
+    error: Error
+    """As in an answer."""
+    generation: int
+    """The instance's, when the event was written."""
+    operation_id: UUID | None = None
+    """Not there when it was refused before it became an operation."""
+
+
+class Agent(Result):
+    """`data` of `compute.host.started` and `compute.host.stopping`."""
+
+    host: str
+    """Its name."""
+    agent_version: str
+
+
+class Progress(Result):
+    """`data` of `compute.operation.progress`."""
+
+    operation_id: UUID
+    method: str
+    request_id: str | None = None
+    """Of the request."""
+    doing: str
+    """What it is doing, in words."""
+    progress: float
+    """0.0 to 1.0"""

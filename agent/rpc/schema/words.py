@@ -68,6 +68,13 @@ def rows(model: type[BaseModel]) -> Iterator[Row]:
             yield Row(name, words(field), _default(model, name), _meaning(field), tuple(_refers(field)))
 
 
+def all_rows(model: type[BaseModel]) -> Iterator[Row]:
+    """Those of the classes that it is made from, too."""
+    for above in model.__mro__:
+        if above is not BaseModel and issubclass(above, BaseModel):
+            yield from rows(above)
+
+
 def parent(model: type[BaseModel]) -> type[BaseModel]:
     above = model.__mro__[1]
     assert issubclass(above, BaseModel)  # noqa: S101 - models have one parent

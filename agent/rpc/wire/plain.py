@@ -13,15 +13,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from agent.errors import InvalidRequest
 from agent.journal.records import Address, Answer, Caller
 from agent.rpc.desk import Request
 from agent.rpc.message import Outgoing, Properties
-from agent.rpc.schema.base import Message, Text
-from agent.rpc.schema.envelope import DEADLINE, LONGEST_IDENTITY, REPLY_EXCHANGE
+from agent.rpc.schema.envelope import DEADLINE, LONGEST_IDENTITY, REPLY_EXCHANGE, Body
 from agent.rpc.validation import refusal
 
 NAME: Final = "plain"
@@ -29,32 +28,14 @@ NAME: Final = "plain"
 _TIME = TypeAdapter(datetime)
 
 
-class _Context(Message):
-    """Who asks, and under which ids. Further keys are the caller's own business."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
-
-    request_id: Text | None = None
-    global_request_id: Text | None = None
-    user_id: Text | None = None
-    project_id: Text | None = None
-
-
-class _Body(Message):
-    method: Text
-    version: Text = "1.0"
-    args: dict[str, Any] = Field(default_factory=dict)
-    context: _Context = _Context()
-
-
 def decode(properties: Properties, document: dict[str, Any], address: Address | None, now: datetime) -> Request:
     """Raises InvalidRequest. `address` is what `address` made of the same properties."""
     if address is not None and not address.correlation_id:
         raise InvalidRequest.field("correlation_id", "is missing", "a call needs one to know its answer by")
     try:
-        body = _Body.model_validate(document)
+        body = Body.model_validate(document)
     except ValidationError as error:
-        raise refusal(_Body, error) from None
+        raise refusal(Body, error) from None
     return Request(
         method=body.method,
         version=body.version,
