@@ -26,9 +26,7 @@ LONGEST_IDENTITY = 128
 class Context(Message):
     """Who asks, and under which ids. Further keys are the caller's own business."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     request_id: Text | None = None
     """Rides into logs and events; the agent makes one when there is none."""

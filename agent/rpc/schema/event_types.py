@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from agent.rpc.schema import METHODS, events, params
 from agent.rpc.schema.results import HostInfo, Result
 
+_Data = type[Result]
+
 
 @dataclass(frozen=True, slots=True)
 class EventType:
@@ -20,7 +22,7 @@ class EventType:
     name: str
     type: str
     when: str
-    data: type[Result]
+    data: _Data
     durable: bool = True
     subject: bool = True
 
