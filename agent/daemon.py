@@ -38,7 +38,7 @@ async def serve(settings: Settings) -> None:
     service = Service(
         settings,
         on_stop=lambda: leave_after(LEAVE_S, DEAD if service.worn else 0),
-        on_ready=keep_what_is_there,
+        on_loaded=keep_what_is_there,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

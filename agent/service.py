@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -53,9 +53,7 @@ from agent.rpc.topology import Layout, Topology
 from agent.settings import Settings
 from agent.version import agent_version
 from agent.watchdog import Patience, Watchdog
-
-if TYPE_CHECKING:
-    from agent.web.server import HealthServer
+from agent.web.server import HealthServer
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +63,8 @@ FLUSH_S = 5.0
 """Seconds that answers and events have to leave; what hasn't is sent at the next start."""
 ROOM_AGAIN_S = 2.0
 """Seconds between two tries to open the journal on a full disk."""
+FIRST_WORK_S = 1.0
+"""Seconds that the health pages give way to what an earlier run left unfinished."""
 PRUNE_S = 600.0
 """Seconds between two looks for what the journal needs no more; one that grows fast is looked at sooner."""
 
@@ -90,12 +90,6 @@ class Worn(Exception):
     """The agent has stopped because only a new process helps; the text says why."""
 
 
-def _health_server() -> type[HealthServer]:
-    from agent.web.server import HealthServer
-
-    return HealthServer
-
-
 class Service:
     """One agent. `run` returns when `stop` was called and all is put away."""
 
@@ -103,15 +97,15 @@ class Service:
         self,
         settings: Settings,
         on_stop: Callable[[], None] = lambda: None,
-        on_ready: Callable[[], None] = lambda: None,
+        on_loaded: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_stop` is called when it begins to stop, by itself too; `on_ready` before it says it is ready."""
+        """`on_stop` is called when it begins to stop, by itself too; `on_loaded` before it says it
+        is ready, and each time that a large part was loaded after that."""
         self._settings = settings
         self._on_stop = on_stop
-        self._on_ready = on_ready
+        self._on_loaded = on_loaded
         self._stopping = asyncio.Event()
         self._recovered = asyncio.Event()
-        self._visible = asyncio.Event()
         self._boot_id = after_boot.read_boot_id()
         self._course = Course()
         self._pulses = Pulses()
@@ -248,6 +242,12 @@ class Service:
             look=self.checkup.look,
             interval_s=watchdog_interval(),
         )
+        self.health = HealthServer(
+            self._settings.state_dir / health.SOCKET,
+            self.checkup.look,
+            first=self._first_work_done,
+            on_loaded=self._on_loaded,
+        )
 
     def _side_tasks(self) -> list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
         return [
@@ -262,7 +262,7 @@ class Service:
             ("prune", self._prune),
             ("journal", self.checkup.run),
             ("watchdog", self.watchdog.run),
-            ("health", self._serve_health),
+            ("health", self.health.run),
             ("after boot", self._start_after_boot),
         ]
 
@@ -278,12 +278,11 @@ class Service:
         await self._until_stopped(self.consumer.start())
         await self._drain()
 
-    async def _serve_health(self) -> None:
-        """After what was left unfinished was taken up, and before it is said to be ready: an HTTP server takes as
-        long to load as much of the rest."""
+    async def _first_work_done(self) -> None:
+        """What was left unfinished, if it can be done within moments."""
         await self._recovered.wait()
-        server = await asyncio.to_thread(_health_server)
-        await server(self._settings.state_dir / health.SOCKET, self.checkup.look, self._visible).run()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.instances.wait_until_idle(), FIRST_WORK_S)
 
     async def _until_stopped(self, consuming: asyncio.Task[None]) -> None:
         """Raises RuntimeError when the consumer dies: an agent that takes no commands isn't one; StartRefused."""
@@ -299,8 +298,7 @@ class Service:
 
     async def _take_commands(self) -> None:
         if await self._ready():
-            await self._visible.wait()
-            self._on_ready()
+            self._on_loaded()
             notify("READY=1", f"STATUS=Serving as {self._settings.host}")
             log.info("agent.ready", host=self._settings.host)
         await self._stopping.wait()

@@ -1,12 +1,8 @@
-"""Serves the agent's health on a unix socket in the state directory, to the agent's user and root.
-
-    GET /healthz   200, or 503 when only a restart helps: status and problems
-    GET /readyz    200, or 503 when commands can't be taken or done: status and problems
-    GET /health    200: everything
-    GET /metrics   200: the same for Prometheus
+"""Shows the agent's health on a unix socket in the state directory, to the agent's user and root.
 
 It is there to look at the agent and must never harm it: a socket that can't be made is a warning, and one that an
-earlier run left is replaced (the state directory is locked by then, so nobody else's is).
+earlier run left is replaced (the state directory is locked by then, so nobody else's is). It listens at once, and
+who asks waits until the pages are loaded: an HTTP server takes as long to load as much of the rest.
 """
 
 from __future__ import annotations
@@ -16,87 +12,55 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import structlog
-from aiohttp import web
 
 from agent.health import Health
-from agent.web.metrics import CONTENT_TYPE, exposition
 
 log = structlog.get_logger(__name__)
 
-_LEAVE_S = 1.0
-"""Seconds that pages under way have to end when the agent stops."""
+
+async def _at_once() -> None:
+    pass
 
 
 class HealthServer:
-    """One for the agent; `look` makes a page's Health, judged. `run` goes on until it is cancelled; `settled` is
-    set once the pages are served, or can't be."""
+    """One for the agent; `look` makes a page's Health, judged."""
 
     def __init__(
-        self, path: Path, look: Callable[[], Awaitable[Health]], settled: asyncio.Event | None = None
+        self,
+        path: Path,
+        look: Callable[[], Awaitable[Health]],
+        *,
+        first: Callable[[], Awaitable[None]] = _at_once,
+        on_loaded: Callable[[], None] = lambda: None,
     ) -> None:
+        """`first` is awaited before the pages are loaded."""
         self._path = path
         self._look = look
-        self._settled = settled or asyncio.Event()
+        self._first = first
+        self._on_loaded = on_loaded
 
     async def run(self) -> None:
-        try:
-            async with self._serving():
-                self._settled.set()
-                await asyncio.Event().wait()
-        except OSError as error:
-            log.warning("health.no_socket", path=str(self._path), error=str(error))
-            self._settled.set()
-            await asyncio.Event().wait()
-
-    @contextlib.asynccontextmanager
-    async def _serving(self) -> AsyncIterator[None]:
-        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_LEAVE_S)
-        await runner.setup()
+        """Goes on until it is cancelled."""
         try:
             with listening(self._path) as listener:
-                assert runner.server is not None  # noqa: S101 - it was set up
-                server = await asyncio.get_running_loop().create_unix_server(runner.server, sock=listener)
-                log.info("health.served", path=str(self._path))
-                try:
-                    yield
-                finally:
-                    server.close()
-        finally:
-            await runner.cleanup()
-
-    def _app(self) -> web.Application:
-        app = web.Application()
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/metrics", self._metrics)
-        return app
-
-    async def _healthz(self, _: web.Request) -> web.Response:
-        health = await self._look()
-        return _verdict(health, health.healthy)
-
-    async def _readyz(self, _: web.Request) -> web.Response:
-        health = await self._look()
-        return _verdict(health, health.ready)
-
-    async def _health(self, _: web.Request) -> web.Response:
-        return _json((await self._look()).model_dump_json(), 200)
-
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=exposition(await self._look()), headers={"Content-Type": CONTENT_TYPE})
+                await self._first()
+                pages = await asyncio.to_thread(_pages)
+                self._on_loaded()
+                await pages.serve(listener, self._look)
+        except OSError as error:
+            log.warning("health.no_socket", path=str(self._path), error=str(error))
+            await asyncio.Event().wait()
 
 
-def _verdict(health: Health, good: bool) -> web.Response:
-    return _json(health.model_dump_json(include={"host", "observed_at", "problems"}), 200 if good else 503)
+def _pages() -> ModuleType:
+    from agent.web import pages
 
-
-def _json(text: str, status: int) -> web.Response:
-    return web.Response(text=text + "\n", status=status, content_type="application/json")
+    return pages
 
 
 @contextlib.contextmanager
@@ -112,6 +76,7 @@ def listening(path: Path) -> Iterator[socket.socket]:
             listener.bind(f"/proc/self/fd/{directory}/{path.name}")
             try:
                 listener.setblocking(False)
+                listener.listen()
                 yield listener
             finally:
                 path.unlink(missing_ok=True)

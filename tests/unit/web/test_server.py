@@ -30,22 +30,17 @@ async def served(directory: Path, health: Health = WELL) -> AsyncIterator[Path]:
 
     task = asyncio.create_task(HealthServer(directory / SOCKET, look).run())
     try:
-        async with asyncio.timeout(10):
-            while not listens(directory):
-                assert not task.done()
-                await asyncio.sleep(0.001)
+        await listens(directory)
+        assert not task.done()
         yield directory
     finally:
         await end(task)
 
 
-def listens(directory: Path) -> bool:
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(str(directory / SOCKET))
-    except OSError:
-        return False
-    return True
+async def listens(directory: Path) -> None:
+    async with asyncio.timeout(10):
+        while not (directory / SOCKET).exists():
+            await asyncio.sleep(0.001)
 
 
 async def page(directory: Path, name: str) -> tuple[int, str]:
@@ -110,6 +105,30 @@ async def test_a_socket_that_a_killed_agent_left_is_replaced(tmp_path: Path) -> 
         assert (await page(tmp_path, "/healthz"))[0] == 200
 
 
+async def test_who_asks_while_other_work_goes_first_waits_for_it(tmp_path: Path) -> None:
+    done, loaded = asyncio.Event(), asyncio.Event()
+
+    async def first() -> None:
+        await done.wait()
+
+    async def look() -> Health:
+        return WELL
+
+    server = HealthServer(tmp_path / SOCKET, look, first=first, on_loaded=loaded.set)
+    task = asyncio.create_task(server.run())
+    await listens(tmp_path)
+    reader, writer = await asyncio.open_unix_connection(tmp_path / SOCKET)
+    writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+    await writer.drain()
+    assert not loaded.is_set()
+    done.set()
+    async with asyncio.timeout(10):
+        assert b" 200 OK" in await reader.readline()
+    assert loaded.is_set()
+    writer.close()
+    await end(task)
+
+
 async def test_the_socket_goes_with_the_agent(tmp_path: Path) -> None:
     async with served(tmp_path):
         assert (tmp_path / SOCKET).exists()
@@ -124,10 +143,8 @@ async def test_a_path_longer_than_a_sockets_address_will_do(tmp_path: Path) -> N
         return WELL
 
     task = asyncio.create_task(HealthServer(deep / SOCKET, look).run())
-    async with asyncio.timeout(10):
-        while not (deep / SOCKET).exists():
-            await asyncio.sleep(0.001)
-        assert (await page(deep, "/healthz"))[0] == 200
+    await listens(deep)
+    assert (await page(deep, "/healthz"))[0] == 200
     await end(task)
 
 
@@ -150,9 +167,7 @@ async def test_a_page_that_cannot_be_made_is_an_error_of_that_page(tmp_path: Pat
         raise RuntimeError("a bug")
 
     task = asyncio.create_task(HealthServer(tmp_path / SOCKET, look).run())
-    async with asyncio.timeout(10):
-        while not listens(tmp_path):
-            await asyncio.sleep(0.001)
+    await listens(tmp_path)
     assert (await page(tmp_path, "/health"))[0] == 500
     assert not task.done()
     await end(task)
