@@ -38,7 +38,7 @@ from aiormq.exceptions import (
 from yarl import URL
 
 from agent.rpc.tasks import Lost, end
-from agent.rpc.tolerant import TolerantTransport
+from agent.rpc.transport import Transport
 from agent.settings import Amqp
 
 # Not structlog: a client has only what the bare install has.
@@ -69,7 +69,7 @@ class _Connection(aio_pika.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.kwargs["transport_factory"] = TolerantTransport()
+        self.kwargs["transport_factory"] = Transport()
 
 
 async def connect(amqp: Amqp, name: str) -> AbstractConnection:

@@ -10,12 +10,9 @@ aiormq reads a frame in three parts: its type, the rest of its head, its payload
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
 
-from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from pamqp.exceptions import PAMQPException
 from pamqp.frame import unmarshal
-from yarl import URL
 
 _CONTENT_HEADER = 2
 _HEAD = 7  # bytes
@@ -23,15 +20,6 @@ _FLAGS = slice(12, 14)  # of the payload: which properties follow
 
 # A timestamp may be beyond what a clock can hold, tables and lists nested beyond what can be followed.
 _UNREADABLE = (PAMQPException, ArithmeticError, OSError, RecursionError)
-
-
-class TolerantTransport(TransportFactory):
-    """TCP or TLS, by the URL."""
-
-    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
-        reader, writer = await factory.create(url, **kwargs)
-        return cast("asyncio.StreamReader", TolerantReader(reader)), writer
 
 
 class TolerantReader:
