@@ -6,8 +6,8 @@ Called once by the composition root, before anything else runs. Every line passe
                              >-- contextvars, level, time -- filter -- redaction -- JSON | console
     logging.getLogger ------/    (aio_pika, aiormq, asyncio, warnings)
 
-`request_id`, `instance` and `method` ride in context variables, so that a line written far below, also in a
-thread started with the context, says whose work it is.
+`request_id`, `instance`, `method` and who asked ride in context variables, so that a line written far below,
+also in a thread started with the context, says whose work it is.
 
 JSON is one line for each record. Under systemd the line begins with the journal's priority mark (`<4>`),
 which journald takes off again. Exceptions are written as plain tracebacks: structured or coloured ones show
@@ -80,16 +80,11 @@ def configure(
 
 
 @contextmanager
-def context(
-    *, request_id: str | None = None, instance: object = None, method: str | None = None
-) -> Iterator[None]:
-    """Bind what is given to every line written inside, in this task and those it starts."""
-    given = {
-        "request_id": request_id,
-        "instance": None if instance is None else str(instance),
-        "method": method,
-    }
-    with structlog.contextvars.bound_contextvars(**{k: v for k, v in given.items() if v is not None}):
+def context(*, instance: object = None, **given: str | None) -> Iterator[None]:
+    """Bind what is given to every line written inside, in this task and those it starts: `request_id` and the
+    others of a caller, `method`."""
+    named = given | {"instance": None if instance is None else str(instance)}
+    with structlog.contextvars.bound_contextvars(**{k: v for k, v in named.items() if v is not None}):
         yield
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from agent.rpc.consumer import Consumer
 from agent.rpc.edge import Edge
 from agent.rpc.events import Ephemeral, OutboxSender
 from agent.rpc.handlers import Handlers, Inside, describe_host
+from agent.rpc.heartbeats import Heartbeats
 from agent.rpc.probe import Probe
 from agent.rpc.publisher import Publisher
 from agent.rpc.reception import Bounds, Reception
@@ -209,7 +210,8 @@ class Service:
         names = Names(exchange=rpc.exchange, topic=rpc.topic, host=self._settings.host)
         topology = Topology(Layout(names, rpc))
         self.publisher = Publisher(amqp, f"compute-agent {names.host} answers", prepare=topology.declare)
-        self.outbox = OutboxSender(self.journal, self.publisher, names, self._pulses)
+        self.heartbeats = Heartbeats(self.publisher)
+        self.outbox = OutboxSender(self.journal, self.publisher, names, self._pulses, self.heartbeats)
         self.ephemeral = Ephemeral(self.publisher, names)
         self.probe = Probe(
             names=names,
@@ -219,7 +221,8 @@ class Service:
             on_lost=lambda: self.consumer.look_now(),
         )
         bounds = Bounds(max_message_bytes=rpc.max_message_bytes)
-        reception = Reception(desk, Router(names, rpc.shared_spawn), self.publisher, self.probe, bounds)
+        router = Router(names, rpc.shared_spawn)
+        reception = Reception(desk, router, self.publisher, self.probe, self.heartbeats, bounds)
         self.consumer = Consumer(amqp, rpc, names, reception, topology)
         self.edge = Edge(amqp, names, self.consumer, self.publisher, self.probe)
 
@@ -257,6 +260,7 @@ class Service:
             ("publisher", self.publisher.run),
             ("outbox", self.outbox.run),
             ("ephemeral", self.ephemeral.run),
+            ("heartbeats", self.heartbeats.run),
             ("probe", self.probe.run),
             ("report", self._report),
             ("prune", self._prune),
@@ -269,6 +273,7 @@ class Service:
     async def _serve(self) -> None:
         log.info("agent.starting", host=self._settings.host, driver=self._settings.hypervisor.driver)
         await self._tell_host("started")
+        await self._resume_heartbeats()
         recovered = await self.operations.recover()
         self._course.recovered = recovered
         await self._note_boot()
@@ -277,6 +282,12 @@ class Service:
             log.info("agent.recovering", operations=recovered)
         await self._until_stopped(self.consumer.start())
         await self._drain()
+
+    async def _resume_heartbeats(self) -> None:
+        """Before anything can be answered: what is answered has no heartbeats any more."""
+        now = datetime.now(UTC)
+        for address, since in await self.journal.waiting():
+            self.heartbeats.begin(address, waited_s=max(0.001, (now - since).total_seconds()))
 
     async def _first_work_done(self) -> None:
         """What was left unfinished, if it can be done within moments."""

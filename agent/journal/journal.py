@@ -213,6 +213,10 @@ class Journal:
         """Queued and running ones in the order they were accepted."""
         return await self._writer.read(lookup.unfinished)
 
+    async def waiting(self) -> list[tuple[Address, datetime]]:
+        """Who shall get the answers of the unfinished operations, and since when each was accepted."""
+        return await self._writer.read(lookup.waiting)
+
     async def pending(self) -> int:
         """How many are queued or running."""
         return await self._writer.read(lookup.pending)

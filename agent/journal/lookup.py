@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ import apsw
 
 from agent.errors import NotFound
 from agent.journal.columns import to_optional_time, to_time
-from agent.journal.records import Answer, Caller, OperationRecord, Status, StepRecord
+from agent.journal.records import Address, Answer, Caller, OperationRecord, Status, StepRecord
 from agent.saga import Mark
 
 # Written out: SQLite takes the partial index only for a condition that reads like the index's own.
@@ -42,6 +43,13 @@ def unfinished(db: apsw.Connection) -> list[OperationRecord]:
     rows = db.execute(SELECT + f"WHERE {UNFINISHED} ORDER BY number").fetchall()
     steps = _steps(db, rows)
     return [_record(row, steps) for row in rows]
+
+
+def waiting(db: apsw.Connection) -> list[tuple[Address, datetime]]:
+    rows = db.execute(
+        "SELECT address, accepted_at FROM waiters JOIN operations ON number = operation ORDER BY number"
+    )
+    return [(Address.model_validate_json(address), to_time(accepted_at)) for address, accepted_at in rows]
 
 
 def pending(db: apsw.Connection) -> int:

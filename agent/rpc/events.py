@@ -27,6 +27,7 @@ from agent.journal.records import EventRecord, OutgoingReply
 from agent.names import Names
 from agent.pulse import Pulse, Pulses
 from agent.rpc import views, wire
+from agent.rpc.heartbeats import Heartbeats
 from agent.rpc.message import Outgoing
 from agent.rpc.publisher import Outcome, Publisher
 from agent.rpc.schema.events import CloudEvent
@@ -100,6 +101,7 @@ class OutboxSender:
         publisher: Publisher,
         names: Names,
         pulses: Pulses,
+        heartbeats: Heartbeats,
         *,
         homeless_s: float = 60.0,
         again_s: float = 1.0,
@@ -107,6 +109,7 @@ class OutboxSender:
         self._outbox = outbox
         self._publisher = publisher
         self._names = names
+        self._heartbeats = heartbeats
         self._homeless_s = homeless_s
         self._again_s = again_s
         self._homeless: dict[int, _Homeless] = {}
@@ -187,6 +190,8 @@ class OutboxSender:
         replies = [reply for reply in found if reply.id not in waiting]
         if not replies:
             return self._until_again() if self._homeless else None
+        for reply in replies:
+            self._heartbeats.end(reply.address)
         messages = [wire.encode(r.address, r.answer, r.message_id) for r in replies]
         with self._replies.pulse.resting():
             outcomes = await self._publisher.publish(messages)

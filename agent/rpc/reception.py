@@ -32,10 +32,12 @@ from agent.operations.outcome import bug, error_body
 from agent.rpc import dead_letters, wire
 from agent.rpc.dead_letters import Cast, Refused, parked
 from agent.rpc.desk import Call, Desk, Request, Source
+from agent.rpc.heartbeats import Heartbeats
 from agent.rpc.in_order import InOrder
 from agent.rpc.message import Outgoing, Properties
 from agent.rpc.publisher import Outcome
 from agent.rpc.router import Router
+from agent.rpc.strays import Strays
 from agent.rpc.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -114,11 +116,13 @@ class Probes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`reads`: answered at once, more are `busy`. `park_s`: seconds to find a place for a refused cast."""
+    """`reads`: answered at once, more are `busy`. `park_s`: seconds to find a place for a refused cast;
+    `homeless_s`: for an answer whose queue is missing."""
 
     max_message_bytes: int = 1024 * 1024
     reads: int = 64
     park_s: float = 60.0
+    homeless_s: float = 60.0
 
 
 @dataclass(slots=True)
@@ -139,10 +143,15 @@ class Reception:
     router: Router
     post: Post
     probes: Probes
+    heartbeats: Heartbeats
     bounds: Bounds = field(default_factory=Bounds)
     clock: Clock = lambda: datetime.now(UTC)
     _in_order: InOrder = field(default_factory=InOrder)
     _reading: set[asyncio.Task[None]] = field(default_factory=set)
+    _strays: Strays = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._strays = Strays(self.post, keep_s=self.bounds.homeless_s)
 
     def take(self, delivery: Delivery) -> None:
         """Called in the order of delivery. Never raises, never waits."""
@@ -172,14 +181,14 @@ class Reception:
         if self._reading:
             await asyncio.wait(self._reading, timeout=timeout)
         await end(*self._reading)
+        await self._strays.close()
 
     def _understand(self, read: _Read) -> None:
         """As far as it goes: what was understood before an error is kept for the refusal."""
         delivery, now = read.delivery, self.clock()
-        read.address = wire.address_of(delivery.properties, self.router.names.replies)
-        request = wire.decode(
-            delivery.properties, delivery.body, read.address, now=now, max_bytes=self.bounds.max_message_bytes
-        )
+        opened = wire.opened(delivery.properties, delivery.body, max_bytes=self.bounds.max_message_bytes)
+        read.address = opened.address(self.router.names.replies)
+        request = opened.request(read.address, now)
         if request.caller.request_id is None:
             caller = request.caller.model_copy(update={"request_id": f"req-{uuid4()}"})
             request = replace(request, caller=caller)
@@ -197,9 +206,12 @@ class Reception:
                 delivery.gate.close()
             if not delivery.gate.open:
                 return
+            # Before it is accepted: the answer, with which it ends, may be there as soon as that.
+            self.heartbeats.begin(read.address)
             try:
                 await self.desk.accept(call)
             except Exception as error:  # noqa: BLE001 - refused, or a bug
+                self.heartbeats.end(read.address)
                 self._refuse(read, _agent_error(error))
                 return
             await delivery.ack()
@@ -210,12 +222,16 @@ class Reception:
             log.info("request.unanswerable", method=call.method.name)
             return
         with _bound(call.request, call):
+            self.heartbeats.begin(read.address)
             try:
                 result = await self.desk.answer(call)
                 answer = Answer(result=result.model_dump(mode="json"))
             except Exception as error:  # noqa: BLE001 - the edge: a failing read is an answer too
                 answer = Answer(error=error_body(_agent_error(error)))
-            await self._reply(read.address, answer, call.request.deadline)
+            finally:
+                self.heartbeats.end(read.address)
+            message = wire.encode(read.address, answer, uuid4().hex, persistent=False)
+            await self._reply(message, call.request.deadline)
 
     def _refuse(self, read: _Read, refusal: AgentError) -> None:
         """In a task of its own, so that what comes behind doesn't wait until the broker takes the refusal."""
@@ -225,25 +241,27 @@ class Reception:
         with _bound(read.request, read.call):
             log.info("request.refused", code=refusal.code, queue=read.delivery.queue)
             if read.address is not None:
-                await self._reply(read.address, Answer(error=error_body(refusal)), None)
+                await self._reply(wire.refuse(read.address, refusal, uuid4().hex), None)
             elif read.delivery.source is not Source.FANOUT:
                 # A broadcast would be parked once for each host.
                 await self._park(read, refusal)
                 await self._tell_refused(read, refusal)
             await read.delivery.ack()
 
-    async def _reply(self, address: Address, answer: Answer, deadline: datetime | None) -> None:
-        """Until the broker has it, or nobody waits for it any more."""
-        message = wire.encode(address, answer, uuid4().hex, persistent=False)
+    async def _reply(self, message: Outgoing, deadline: datetime | None) -> None:
+        """Until the broker has it, or nobody waits for it any more. One whose queue is missing is tried again
+        beside: other answers needn't wait for it."""
         left = None if deadline is None else max(0.0, (deadline - self.clock()).total_seconds())
         try:
             async with asyncio.timeout(left):
                 outcome = await self.post.deliver(message)
         except TimeoutError:
-            log.info("reply.too_late", reply_to=address.reply_to)
+            log.info("reply.too_late", reply_to=message.routing_key)
             return
-        if outcome is not Outcome.CONFIRMED:
-            log.warning("reply.dropped", reply_to=address.reply_to, outcome=outcome.value)
+        if outcome is Outcome.UNROUTABLE:
+            self._strays.keep(message, left)
+        elif outcome is Outcome.REFUSED:
+            log.warning("reply.dropped", reply_to=message.routing_key, outcome=outcome.value)
 
     async def _park(self, read: _Read, error: AgentError) -> None:
         delivery, request = read.delivery, read.request
@@ -308,6 +326,4 @@ def _bound(request: Request | None, call: Call | None) -> Any:
         else getattr(call.params, "instance_uuid", None)
         or getattr(getattr(call.params, "instance", None), "uuid", None)
     )
-    return logs.context(
-        request_id=request.caller.request_id, method=call.method.name if call else None, instance=named
-    )
+    return logs.context(**request.caller.model_dump(), method=call.method.name if call else None, instance=named)

@@ -29,8 +29,8 @@ ERRORS_AT_MOST = 64 * 1024  # bytes: what a caller is told fits into one message
 
 def take(properties: Properties, body: bytes) -> Call:
     """As far in as it goes. Raises AgentError."""
-    address = wire.address_of(properties, NAMES.replies)
-    request = wire.decode(properties, body, address, now=NOW, max_bytes=MOST)
+    opened = wire.opened(properties, body, max_bytes=MOST)
+    request = opened.request(opened.address(NAMES.replies), NOW)
     call = Router(NAMES).route(request, Source.COMMANDS, NOW)
     if call.method.kind == "change":
         dead_letters.address(Cast(properties=properties, body=body, queue="q", method=request.method), NAMES, NOW)

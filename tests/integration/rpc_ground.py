@@ -29,6 +29,7 @@ from agent.rpc.connection import connect
 from agent.rpc.consumer import Consumer
 from agent.rpc.desk import Call, Request
 from agent.rpc.events import Ephemeral, OutboxSender
+from agent.rpc.heartbeats import Heartbeats
 from agent.rpc.probe import Probe
 from agent.rpc.publisher import Publisher
 from agent.rpc.reception import Bounds, Reception
@@ -177,6 +178,7 @@ class Edge:
     reception: Reception
     consumer: Consumer
     probe: Probe
+    heartbeats: Heartbeats
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -185,6 +187,7 @@ class Edge:
             asyncio.create_task(self.sender.run()),
             asyncio.create_task(self.ephemeral.run()),
             asyncio.create_task(self.probe.run()),
+            asyncio.create_task(self.heartbeats.run()),
         ]
         self.consumer.start()
 
@@ -214,11 +217,13 @@ def make_edge(url: str, names: Names, bounds: Bounds | None = None, **rpc: Any) 
         interval_s=settings.check_interval_s,
         on_lost=lambda: consumers[0].look_now(),
     )
+    heartbeats = Heartbeats(publisher, missing_s=1.0)
     reception = Reception(
         desk=desk,
         router=Router(names, settings.shared_spawn),
         post=publisher,
         probes=probe,
+        heartbeats=heartbeats,
         bounds=bounds or Bounds(max_message_bytes=settings.max_message_bytes),
     )
     consumers.append(Consumer(amqp, settings, names, reception, topology))
@@ -230,11 +235,12 @@ def make_edge(url: str, names: Names, bounds: Bounds | None = None, **rpc: Any) 
         outbox,
         topology,
         publisher,
-        OutboxSender(outbox, publisher, names, Pulses(), homeless_s=1.0, again_s=0.1),
+        OutboxSender(outbox, publisher, names, Pulses(), heartbeats, homeless_s=1.0, again_s=0.1),
         Ephemeral(publisher, names),
         reception,
         consumers[0],
         probe,
+        heartbeats,
     )
 
 

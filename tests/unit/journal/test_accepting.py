@@ -218,3 +218,14 @@ async def test_operations_are_found_newest_first_and_page_by_page(journal: Journ
     assert [r.id for r in await journal.operations(statuses=[Status.RUNNING])] == [page[0].id]
     assert await journal.operations(statuses=[]) == []
     assert len(await journal.operations(statuses=[Status.RUNNING, Status.QUEUED])) == 6
+
+
+async def test_who_waits_for_what_is_unfinished_can_be_looked_up(journal: Journal) -> None:
+    first, again = address("first"), address("again")
+    record = await accepted(journal, address=first)
+    await journal.accept(request(address=again))
+    waiting = await journal.waiting()
+    assert {waits.reply_to for waits, _ in waiting} == {first.reply_to, again.reply_to}
+    assert {since for _, since in waiting} == {record.accepted_at}
+    await journal.finish(record.id, Status.SUCCEEDED, Answer(result={}), [], {})
+    assert await journal.waiting() == []

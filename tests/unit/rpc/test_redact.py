@@ -189,8 +189,9 @@ def test_a_body_that_cannot_be_cleaned_is_known_by_length_and_digest_only(body: 
 
 def test_what_was_parked_is_refused_until_it_is_filled_in() -> None:
     message = park(json.dumps(spawn(config_drive={"admin_pass": SECRET})).encode())
+    opened = wire.opened(Properties(content_type="application/json"), message.body, max_bytes=10_000)
     with pytest.raises(InvalidRequest, match="fill in"):
-        wire.decode(Properties(content_type="application/json"), message.body, None, now=NOW, max_bytes=10_000)
+        opened.request(None, NOW)
 
 
 def test_an_accepted_cast_has_a_parking_place_without_its_secrets() -> None:

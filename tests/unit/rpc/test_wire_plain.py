@@ -24,8 +24,8 @@ JSON = "application/json"
 def decode(document: Any, *, max_bytes: int = 10_000, **properties: Any) -> Request:
     body = document if isinstance(document, bytes) else to_json(document)
     given = Properties(**{"content_type": JSON, **properties})
-    address = wire.address_of(given, "compute.replies")
-    return wire.decode(given, body, address, now=NOW, max_bytes=max_bytes)
+    opened = wire.opened(given, body, max_bytes=max_bytes)
+    return opened.request(opened.address("compute.replies"), NOW)
 
 
 def path_of(error: AgentError) -> str:
@@ -55,7 +55,9 @@ def test_the_agent_is_no_tool_for_writing_into_other_exchanges(exchange: Any) ->
 
 
 def test_a_call_needs_a_correlation_id_and_can_be_told_so() -> None:
-    assert wire.address_of(Properties(reply_to="q"), "r") == Address(format="plain", reply_to="q")
+    assert wire.opened(Properties(reply_to="q"), b"", max_bytes=10).address("r") == Address(
+        format="plain", reply_to="q"
+    )
     with pytest.raises(InvalidRequest) as caught:
         decode({"method": "ping"}, reply_to="q")
     assert path_of(caught.value) == "correlation_id"
