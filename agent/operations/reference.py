@@ -12,9 +12,9 @@ HEAD = """<!-- Made by scripts/docs from the code; change it there. -->
 
 # Operations
 
-What a changing method does, step by step. Each step is journaled when it is begun and when it is done, and may be
-done twice: an agent that was killed goes on with the step that it was in. `plan` shows the same steps for one
-request; `get_operation` shows how far one is.
+What a changing method does, step by step. A step is in the journal before it is begun; that it is done is written
+with what comes next. It may be done twice: an agent that was killed goes on with the step that it was in. `plan`
+shows the same steps for one request; `get_operation` shows how far one is.
 
 ## Where an operation can be cancelled
 

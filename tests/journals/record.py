@@ -98,16 +98,19 @@ def put_back(release: Path, directory: Path) -> None:
     (directory / "journal.key").chmod(0o600)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("release", help="1.0, for example")
-    into = HERE / parser.parse_args().release
+def record(into: Path) -> None:
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(leave(Path(directory)))
         sql, files = kept(Path(directory))
     into.mkdir()  # what a release left is never written anew
     (into / "journal.sql").write_text(sql)
     (into / "files.json").write_text(files)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("release", help="1.0, for example")
+    record(HERE / parser.parse_args().release)
 
 
 if __name__ == "__main__":
