@@ -7,8 +7,9 @@ import asyncio
 import pytest
 from pydantic import BaseModel
 
+from agent import deadline
 from agent.errors import Conflict, Internal, OperationStuck, TimedOut, Unavailable
-from agent.saga import Mark, Run, Saga, Step
+from agent.saga import UNDO_S, Mark, Run, Saga, Step
 
 NAMES = ["directory", "disks", "define", "start"]
 
@@ -228,3 +229,18 @@ async def test_where_nothing_was_begun_nothing_has_to_settle() -> None:
         raise TimedOut("asked for nothing")
 
     await Run(saga(), Host(), Lines(), Made(), settled=settled).backward()
+
+
+async def test_undoing_has_a_time_of_its_own_however_little_is_left() -> None:
+    left: list[float] = []
+
+    async def do(_: Host, made: Made) -> Made:
+        raise Conflict("no")
+
+    async def undo(_: Host, __: Made) -> None:
+        left.append(deadline.remaining(2 * UNDO_S))
+
+    table = Saga("test", Made, (Step("only", do, undo),))
+    with deadline.within(0.0), pytest.raises(Conflict):
+        await Run(table, Host(), Lines(), Made()).forward()
+    assert 0 < left[0] <= UNDO_S
