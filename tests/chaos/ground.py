@@ -57,6 +57,11 @@ class Side:
     def driver(self) -> str:
         return self.host.driver
 
+    def distrust(self) -> None:
+        """The broker may have lost what it has confirmed, requests and answers: all are sent again this round."""
+        for request in self.coming:
+            request.trusting = False
+
     def is_over(self, aim: Aim) -> bool:
         """Whether nobody comes by there any more: all is answered."""
         return all(request.answered.is_set() for request in self.coming if request.instance == aim.instance)
@@ -78,6 +83,10 @@ class Ground:
     @property
     def teller(self) -> Teller:
         return Teller(self.story, "")
+
+    def distrust(self) -> None:
+        for side in self.sides:
+            side.distrust()
 
 
 @asynccontextmanager

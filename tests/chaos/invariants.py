@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from tests.chaos.expected import UNDOABLE
 from tests.chaos.journal import Row, Written
 from tests.chaos.load import Asked
 
@@ -76,7 +77,7 @@ def expiry(
         name = request.message_id
         earliest, latest = request.first_sent_at + clock[0], request.answered_at + clock[1]
         # A spawn without one gets one, counted from its acceptance.
-        limit = _limit(request) or earliest + SPAWN_NOT_AFTER_S
+        limit = request.not_after or earliest + SPAWN_NOT_AFTER_S
         if _expired(row) and latest < limit:
             found.append(f"{name} expired {limit - latest:.1f} s before its not_after, or more")
         if row.status == "succeeded" and row.steps and earliest > limit:
@@ -84,9 +85,22 @@ def expiry(
     return found
 
 
-def _limit(request: Asked) -> float | None:
-    given = request.args.get("not_after")
-    return None if given is None else datetime.fromisoformat(given).timestamp()
+def resumed(lines: Iterable[Mapping[str, Any]], asked: Iterable[Asked], written: Written) -> list[str]:
+    """What a killed agent had begun isn't brought to its end after its `not_after`, if it can be undone. `lines`
+    of the agent's log tell when it was taken up again, by its own clock."""
+    limits = {request.message_id: request.not_after for request in asked}
+    rows = {row.id: row for row in written.rows if row.method in UNDOABLE and row.status == "succeeded"}
+    found = []
+    for line in lines:
+        row = rows.get(str(line.get("operation"))) if line.get("event") == "operation.resumed" else None
+        limit = limits.get(row.message_id) if row is not None else None
+        if row is not None and limit is not None and _at(line) > limit:
+            found.append(f"{row.message_id} was gone on with {_at(line) - limit:.1f} s after its not_after")
+    return found
+
+
+def _at(line: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(line["time"]).timestamp()
 
 
 def _expired(row: Row) -> bool:

@@ -1,7 +1,9 @@
 """Several clients that ask for changes until they are answered, some of them twice, from two sides, out of order.
 
-A request that isn't answered in time is sent again under its own message_id, as any careful client would do; so
-an outage becomes duplicates, and only the agent's promises keep them from being done twice.
+Half of the requests that aren't answered in time are sent again under their own message_id, as any careful
+client would do; so an outage becomes duplicates, and only the agent's promises keep them from being done twice.
+The others are trusting: what the broker has confirmed isn't sent again, however long its answer takes, and only
+the agent's promises keep it from being lost.
 """
 
 from __future__ import annotations
@@ -25,8 +27,11 @@ from tests.chaos.places import chain
 from tests.chaos.story import Teller
 
 AGAIN_S = 2.0
+TRUSTING = 0.5
+"""Share of the requests that are sent until the broker has them, and no more."""
 NOT_AFTER_S: tuple[float, ...] = (-60.0, 2.0, 6.0, 3600.0)
 """From now. Some are past already, some pass while it is under way, some never."""
+SOON_S = 2.0
 
 WEIGHTS = {
     "spawn": 8,
@@ -55,8 +60,8 @@ class Hands(Protocol):
 
 @dataclass
 class Asked:
-    """One request. `answers` are the bodies that came, `sent` how often it was; `answered_at` the last time;
-    times are the real ones."""
+    """One request. `answers` are the bodies that came, `sent` how often it was, `taken` whether the broker has
+    confirmed it; `trusting`: then it isn't sent again. `answered_at` the last time; times are the real ones."""
 
     message_id: str
     method: str
@@ -64,10 +69,18 @@ class Asked:
     instance: str
     answers: list[bytes] = field(default_factory=list)
     sent: int = 0
+    taken: bool = False
+    trusting: bool = False
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     in_order: bool = False
     first_sent_at: float = 0.0
     answered_at: float = 0.0
+
+    @property
+    def not_after(self) -> float | None:
+        """In real time."""
+        given = self.args.get("not_after")
+        return None if given is None else datetime.fromisoformat(given).timestamp()
 
     @property
     def body(self) -> bytes:
@@ -115,12 +128,13 @@ class Client:
             reply_to=self._queue,
             correlation_id=asked.message_id,
         )
-        await self.line.publish("compute", f"compute.{self._host}", message)
+        asked.taken |= await self.line.publish("compute", f"compute.{self._host}", message)
 
     async def insist(self, asked: Asked) -> None:
         """Until it is answered."""
         while not asked.answered.is_set():
-            await self.send(asked)
+            if not (asked.trusting and asked.taken):
+                await self.send(asked)
             waiting = asyncio.ensure_future(asked.answered.wait())
             await asyncio.wait({waiting}, timeout=AGAIN_S)
             waiting.cancel()
@@ -189,7 +203,9 @@ class Load:
         for request in rng.sample(others, k=len(others) // 6):
             at = datetime.now(UTC) + timedelta(seconds=rng.choice(NOT_AFTER_S))
             request.args["not_after"] = at.isoformat()
-        return [*aimed, *others]
+        for request in (made := [*aimed, *others]):
+            request.trusting = rng.random() < TRUSTING
+        return made
 
     async def run(self, asked: list[Asked], seconds: float, rng: random.Random) -> None:
         """Send all within about `seconds`; returns when each is answered."""
@@ -210,12 +226,15 @@ class Load:
         await client.send(asked)
 
     def _aimed(self, aim: Aim, seed: float) -> list[Asked]:
+        """Some of the last ones expire while the agent lies dead in them."""
         methods = chain(aim.place.method, self._hands.lets_go)
         # The same choices for each, so that what is detached is what was attached.
         made = [self._one(method, aim.instance, random.Random(seed)) for method in methods]
         for number, request in enumerate(made):
             request.message_id += f"-{number}"
             request.in_order = True
+        if random.Random(seed).random() < 1 / 3:
+            made[-1].args["not_after"] = (datetime.now(UTC) + timedelta(seconds=SOON_S)).isoformat()
         return made
 
     def _one(self, method: str, uuid: str, rng: random.Random) -> Asked:

@@ -126,9 +126,12 @@ async def _ended(plan: Plan, load: asyncio.Task[None]) -> list[str]:
     if plan.before.others != after.others:
         found.append(f"a bystander was touched: {plan.before.others} is now {after.others}")
     found += [f"agent: {surprise}" for surprise in side.agent.surprises]
-    found += invariants.log(side.agent.lines())
+    lines = side.agent.lines()
+    found += invariants.log(lines)
+    found += invariants.resumed(lines, asked, _written(side))
     side.teller.count("duplicates answered", sum(max(0, len(request.answers) - 1) for request in asked))
     side.teller.count("sent again", sum(max(0, request.sent - 1) for request in asked))
+    side.teller.count("sent once, and trusted", sum(request.trusting for request in asked))
     return found
 
 

@@ -132,6 +132,27 @@ def test_a_spawn_without_a_time_has_ten_minutes() -> None:
     assert invariants.expiry([timed(late, None, 0, 601)], written(late), RIGHT, NONE) == []
 
 
+def taken_up(of: Row, at: float) -> dict[str, Any]:
+    return {
+        "event": "operation.resumed",
+        "operation": of.id,
+        "time": datetime.fromtimestamp(NOON + at, UTC).isoformat(),
+    }
+
+
+def test_what_was_gone_on_with_after_its_time_is_seen() -> None:
+    done = row(1, "spawn")
+    request = timed(done, 2, 0, 5)
+    assert invariants.resumed([taken_up(done, 1)], [request], written(done)) == []
+    [found] = invariants.resumed([taken_up(done, 3)], [request], written(done))
+    assert "gone on with 1.0 s after" in found
+
+
+def test_what_was_undone_after_its_time_or_cant_be_undone_holds() -> None:
+    for late in (row(1, "spawn", status="failed", answer=EXPIRED), row(1, "start")):
+        assert invariants.resumed([taken_up(late, 3)], [timed(late, 2, 0, 5)], written(late)) == []
+
+
 # Events.
 
 

@@ -9,10 +9,13 @@ from tests.chaos.ground import HEARTBEAT_S, Ground
 
 
 async def restart_broker(ground: Ground, rng: random.Random) -> None:
+    """Refusals go with it: they aren't persistent, as whoever was refused may ask again."""
+    ground.distrust()
     await asyncio.to_thread(ground.broker.restart)
 
 
 async def kill_broker(ground: Ground, rng: random.Random) -> None:
+    ground.distrust()
     await asyncio.to_thread(ground.broker.kill)
     await asyncio.sleep(rng.random())
     await asyncio.to_thread(ground.broker.start)

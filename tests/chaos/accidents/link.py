@@ -33,6 +33,7 @@ async def half_open_link(side: Side, rng: random.Random) -> None:
 
 async def delete_queue(side: Side, rng: random.Random) -> None:
     """With what is in it: whoever wasn't answered asks again."""
+    side.distrust()
     name = f"compute.{side.agent.host}" + rng.choice(("", "", ".query"))
     done = await rng.choice(side.clients).line.delete_queue(name)
     side.teller.tell(f"  queue {name} {'deleted' if done else 'not deleted'}")

@@ -28,6 +28,7 @@ WITHIN_S = 6.0
 LOOK_S = 0.002
 LOOK_AGAIN_S = 0.2
 LATER_S = 0.05
+NEAR_S = 3.0
 
 MARKS = """
 SELECT steps.name, steps.mark FROM steps JOIN operations ON operations.number = steps.operation
@@ -48,8 +49,9 @@ async def kill_agent_at_a_call(side: Side, rng: random.Random) -> None:
     end = time.monotonic() + WITHIN_S
     while time.monotonic() < end and not all(map(side.is_over, orders)):
         if await side.agent.dies(LOOK_AGAIN_S):
+            for aim in await asyncio.to_thread(_count_deaths, side, orders):
+                await _until_expired(side, aim)
             await side.agent.up()
-            await asyncio.to_thread(_count_deaths, side, orders)
     await take_orders_back(side)
     if await side.agent.dies(0.1):
         await side.agent.up()
@@ -71,18 +73,30 @@ def _of(aim: Aim) -> dict[str, object]:
     return {"instance": aim.instance, "method": aim.place.method, "times": 1}
 
 
-def _count_deaths(side: Side, orders: dict[Aim, Fault]) -> None:
+def _count_deaths(side: Side, orders: dict[Aim, Fault]) -> list[Aim]:
+    """Those that have come; they are no more in `orders`."""
     taken = [fault for fault in world(side).faults.all() if fault.taken]
-    for aim, order in tuple(orders.items()):
-        if any(fault.same_line(order) for fault in taken):
-            del orders[aim]
-            side.deck.hit(aim.place)
-            side.teller.count("deaths at a named place")
-            side.teller.tell(f"  it died at {aim.place} on {aim.instance}")
+    died = [aim for aim, order in orders.items() if any(fault.same_line(order) for fault in taken)]
+    for aim in died:
+        del orders[aim]
+        side.deck.hit(aim.place)
+        side.teller.count("deaths at a named place")
+        side.teller.tell(f"  it died at {aim.place} on {aim.instance}")
+    return died
+
+
+async def _until_expired(side: Side, aim: Aim) -> None:
+    """Whoever died in what expires soon stays dead that long: then it may not be gone on with."""
+    limits = [request.not_after or 0.0 for request in side.coming if request.instance == aim.instance]
+    left = max(limits) - time.time()
+    if 0 < left < NEAR_S:
+        side.teller.count("dead until it had expired")
+        await asyncio.sleep(left)
 
 
 async def kill_agent_at_a_step(side: Side, rng: random.Random) -> None:
     if await _struck(side, side.aims[0], rng, lambda: kill(side.agent.pid)):
+        await _until_expired(side, side.aims[0])
         await side.agent.killed()
 
 
