@@ -31,7 +31,7 @@ TRUSTING = 0.5
 """Share of the requests that are sent until the broker has them, and no more."""
 NOT_AFTER_S: tuple[float, ...] = (-60.0, 2.0, 6.0, 3600.0)
 """From now. Some are past already, some pass while it is under way, some never."""
-SOON_S = 2.0
+SOON_S = 4.0
 
 WEIGHTS = {
     "spawn": 8,

@@ -28,7 +28,7 @@ WITHIN_S = 6.0
 LOOK_S = 0.002
 LOOK_AGAIN_S = 0.2
 LATER_S = 0.05
-NEAR_S = 3.0
+NEAR_S = 5.0
 
 MARKS = """
 SELECT steps.name, steps.mark FROM steps JOIN operations ON operations.number = steps.operation
