@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,6 +19,7 @@ from agent.hypervisor.fake.control import FakeWorld
 from agent.hypervisor.fake.faults import Fault
 from agent.service import DRAIN_S, FLUSH_S
 from tests.e2e.daemon import Daemon
+from tests.e2e.freeze import qemu, stopped
 from tests.e2e.plain import PlainClient
 from tests.rig import Rig
 
@@ -84,26 +82,6 @@ def stopping_agent(rig: Rig) -> Iterator[Daemon]:
         yield daemon
 
 
-def qemu_of(uuid: str) -> int:
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"qemu" in words[0] and uuid.encode() in words:
-            return int(process.name)
-    raise AssertionError(f"no process of {uuid}")
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
 async def test_it_ends_in_time_with_libvirtd_and_the_broker_frozen_amid_its_work(
     rig: Rig, stopping_agent: Daemon
 ) -> None:
@@ -111,8 +89,8 @@ async def test_it_ends_in_time_with_libvirtd_and_the_broker_frozen_amid_its_work
     instance = {"uuid": uuid, "name": f"vm-{uuid}", "vcpus": 1, "memory_mb": 64}
     async with PlainClient(rig.broker.url, stopping_agent.host) as client:
         await client.call("spawn", {"instance": instance})
-        qemu = qemu_of(uuid)
-        with stopped(qemu):
+        guest = qemu(uuid)
+        with stopped(guest):
             await client.cast("pause", {"instance_uuid": uuid})
             begun = await client.event("compute.instance.pause.start")
             rig.libvirtd.freeze()
@@ -126,7 +104,7 @@ async def test_it_ends_in_time_with_libvirtd_and_the_broker_frozen_amid_its_work
                 rig.libvirtd.thaw()
         assert status == 0, stopping_agent.tail()
         assert took < stop_limit_s()
-        assert Path(f"/proc/{qemu}").exists()
+        assert Path(f"/proc/{guest}").exists()
     await asyncio.to_thread(stopping_agent.start)
     async with PlainClient(rig.broker.url, stopping_agent.host) as client:
         operation = {"operation_id": begun["data"]["operation_id"]}

@@ -6,7 +6,6 @@ Mounts a tmpfs of 1 MiB on DIR, so it is run in a mount namespace of its own. Pr
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +18,7 @@ from agent.hypervisor.fake import life
 from agent.hypervisor.fake.life import Domain
 from agent.hypervisor.fake.world import World
 from agent.spec import DiskFormat, ImageDisk, ImageSource, InstanceSpec, PluggedDisk
-from tests.integration.journal_filler import fill_up
+from tests.integration.small_disk import fill_up, mount
 
 GUEST = UUID(int=1)
 LONG_AGO = 1.0
@@ -43,7 +42,7 @@ def refused(work: Callable[[], object]) -> bool:
 
 
 def main(root: Path) -> dict[str, Any]:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "fake", str(root)], check=True)
+    mount(root, 1)
     world, ballast = World(root / "world"), root / "ballast"
     path = root / "world" / "domains" / f"{GUEST}.json"
     # As an agent left it that was killed in that moment.

@@ -7,25 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from agent.errors import Unavailable
 from agent.journal import Answer, Journal, KeyFile, Status
+from tests.integration.small_disk import fill_up, mount
 from tests.unit.journal.samples import accepted, event
-
-
-def fill_up(file: Path) -> None:
-    """Take all the room there is, to the last byte."""
-    with file.open("wb", buffering=0) as ballast:
-        for size in (4096, 512, 1):
-            with suppress(OSError):
-                while ballast.write(bytes(size)):
-                    pass
 
 
 async def accept_until_full(journal: Journal) -> tuple[list[str], str]:
@@ -42,7 +32,7 @@ async def accept_until_full(journal: Journal) -> tuple[list[str], str]:
 
 
 async def main(directory: Path) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(directory)], check=True)
+    mount(directory, 2)
     ballast = directory / "ballast"
     ballast.write_bytes(bytes(512 * 1024))
     key = KeyFile.load_or_create(directory / "journal.key")

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from agent.journal import StartRefused
 from agent.service import Service
-from tests.integration.journal_filler import fill_up
+from tests.integration.small_disk import fill_up, mount
 from tests.integration.test_service import begun, ended, settings
 
 
@@ -28,7 +27,7 @@ async def waits(service: Service) -> bool:
 
 
 async def main(directory: Path) -> dict[str, Any]:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(directory)], check=True)
+    mount(directory, 2)
     # It has been here before, and closed its journal.
     first = Service(settings(directory))
     running = await begun(first)

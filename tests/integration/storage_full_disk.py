@@ -1,12 +1,13 @@
-"""Run on a file system of a few MiB: what a full disk does to each thing that is made. Prints JSON.
+"""What a full disk does to each thing that is made.
 
-python -m tests.integration.storage_full_disk DIRECTORY IMAGE CHECKSUM
+    python -m tests.integration.storage_full_disk DIR IMAGE CHECKSUM
+
+Mounts a tmpfs of 8 MiB on DIR, so it is run in a mount namespace of its own. Prints JSON.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from agent.errors import AgentError
 from agent.hypervisor.storage.disks import DiskOptions, LocalDisks
 from agent.hypervisor.storage.filesystems import make_filesystem
 from agent.spec import ImageSource
+from tests.integration.small_disk import fill_up, mount
 from tests.integration.storage_ground import MIB, NO_WAIT, serving, silent
 from tests.unit.hypervisor.storage.specs import spec
 
@@ -30,15 +32,8 @@ async def code_of(work: Coroutine[Any, Any, None]) -> str:
     return "done"
 
 
-def fill(path: Path) -> None:
-    """Take all the room there is."""
-    with path.open("wb", buffering=0) as file:
-        with contextlib.suppress(OSError):
-            while file.write(b"x" * 4096):
-                pass
-
-
 async def main(root: Path, image: Path, checksum: str) -> None:
+    mount(root, 8)
     options = DiskOptions(allowed_directories=(image.parent,), bounds=NO_WAIT)
     disks = LocalDisks.open(root / "state", options)
     asked = ImageSource.model_validate({"url": str(image), "format": "qcow2", "checksum": checksum})
@@ -54,7 +49,7 @@ async def main(root: Path, image: Path, checksum: str) -> None:
         file.truncate(4 * MIB)
     instance = spec(config_drive={"files": [{"path": "/a", "content": "eHh4" * MIB}]})
     await disks.make_directory(instance.uuid)
-    fill(root / "filler")
+    fill_up(root / "filler")
     found["filesystem"] = await code_of(make_filesystem(sparse, "ext4", "label"))
     # Room to begin, not to end.
     os.truncate(root / "filler", (root / "filler").stat().st_size - MIB - MIB // 8)

@@ -1,22 +1,12 @@
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.rig import own_mounts
-
-ROOT = Path(__file__).parents[2]
+from tests.integration.small_disk import told_by
 
 
 def test_a_full_disk_is_told_loses_nothing_and_is_got_over(tmp_path: Path) -> None:
-    namespace = own_mounts() + ([] if os.geteuid() == 0 else ["--user", "--map-root-user"])
-    command = [*namespace, sys.executable, "-m", "tests.integration.journal_filler", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    told = told_by("tests.integration.journal_filler", tmp_path)
     assert "the journal's disk is full" in told["message"]
     assert told["taken"] > 10
     assert told["pending_when_full"] == told["taken"]

@@ -247,24 +247,16 @@ async def routes(ground: Watched) -> None:
     assert (await peer.dead_letter()).message_id == "bad"
 
 
-@pytest.mark.parametrize("which", queues_of(new_names()))
-async def test_a_queue_that_was_deleted_is_there_again(broker: Broker, which: str) -> None:
-    async with watched(broker) as ground:
-        name = queues_of(ground.edge.names)[which]
-        async with ground.peer.connection.channel() as channel:
-            await channel.queue_delete(name)
-        await there(broker, "queues", name)
-        await ground.heard()
-        await routes(ground)
+OURS = {"queues": queues_of, "exchanges": exchanges_of}
 
 
-@pytest.mark.parametrize("which", exchanges_of(new_names()))
-async def test_an_exchange_that_was_deleted_is_there_again_with_its_bindings(broker: Broker, which: str) -> None:
+@pytest.mark.parametrize(("what", "which"), [(what, which) for what in OURS for which in OURS[what](new_names())])
+async def test_what_was_deleted_is_there_again_with_its_bindings(broker: Broker, what: str, which: str) -> None:
     async with watched(broker) as ground:
-        name = exchanges_of(ground.edge.names)[which]
+        name = OURS[what](ground.edge.names)[which]
         async with ground.peer.connection.channel() as channel:
-            await channel.exchange_delete(name)
-        await there(broker, "exchanges", name)
+            await (channel.queue_delete(name) if what == "queues" else channel.exchange_delete(name))
+        await there(broker, what, name)
         await ground.heard()
         await routes(ground)
 

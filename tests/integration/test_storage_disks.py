@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from agent.errors import InvalidRequest, NoCapacity, Unavailable
 from agent.hypervisor.ports import Disks
 from agent.hypervisor.storage.disks import LocalDisks
 from agent.spec import InstanceSpec
+from tests.integration.small_disk import told_by
 from tests.integration.storage_ground import (
     MIB,
     NO_WAIT,
@@ -30,7 +29,6 @@ from tests.integration.storage_ground import (
     silent,
     source,
 )
-from tests.rig import own_mounts
 from tests.unit.hypervisor.storage.specs import image_disk, spec
 
 BLANK = {"kind": "blank", "id": "data", "size_mb": 16}
@@ -267,21 +265,8 @@ def test_on_a_disk_that_runs_full_everything_is_no_capacity_and_nothing_half_mad
     image = qcow2(tmp_path / "image", 32, data_mib=12)
     where = tmp_path / "small"
     where.mkdir()
-    # A tiny file system in a mount namespace of its own, which ends with the program.
-    script = (
-        'mount -t tmpfs -o size=8m none "$1" && exec "$2" -m tests.integration.storage_full_disk "$1" "$3" "$4"'
-    )
-    done = subprocess.run(
-        [
-            *(*own_mounts(), "sh", "-c", script, "sh"),
-            *(where, sys.executable, image, checksum(image.read_bytes())),
-        ],
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {
+    told = told_by("tests.integration.storage_full_disk", where, image, checksum(image.read_bytes()))
+    assert told == {
         "fetch": "no_capacity",
         "fetch of unknown length": "no_capacity",
         "filesystem": "no_capacity",
