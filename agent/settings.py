@@ -14,9 +14,8 @@ import os
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -26,43 +25,12 @@ from pydantic_settings import (
 )
 
 from agent.names import Names
+from agent.settings_broker import Amqp as Amqp
+from agent.settings_broker import Group
 
 CONFIG_FILE = Path("/etc/compute-agent/agent.toml")
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?$")]
 AmqpName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,127}$")]
-
-
-class Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _broker(url: SecretStr) -> SecretStr:
-    """The text of the error never holds the URL: it has a password."""
-    try:
-        parts = urlsplit(url.get_secret_value())
-        valid = parts.scheme in ("amqp", "amqps") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise ValueError("must be amqp://user:password@host:port/vhost, or amqps://")
-    return url
-
-
-class Amqp(Group):
-    """The broker."""
-
-    url: Annotated[SecretStr, AfterValidator(_broker)] = SecretStr("amqp://guest:guest@127.0.0.1:5672/")
-    """`amqp://` or `amqps://`, with user and password; a secret, so best given as a credential."""
-    heartbeat_s: int = Field(default=10, ge=2, le=60)
-    """Seconds. Short, because a half-open connection is noticed only after about three of them."""
-    reconnect_s: float = Field(default=2.0, gt=0, le=60)
-    """Seconds between attempts, on average: each agent takes a random part, so a fleet doesn't stampede."""
-    ca_file: Path | None = None
-    """CA certificates for `amqps://`; default the system's."""
-    cert_file: Path | None = None
-    """Client certificate."""
-    key_file: Path | None = None
-    """Its key."""
 
 
 class Rpc(Group):

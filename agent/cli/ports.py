@@ -5,7 +5,7 @@ A Protocol, so that tests can answer in its place, and so that no command's modu
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
@@ -14,6 +14,7 @@ from agent.rpc.schema import Method
 from agent.rpc.schema.base import Message
 from agent.rpc.schema.events import CloudEvent
 from agent.rpc.schema.results import Result
+from agent.rpc.streams import Missed, Position
 
 if TYPE_CHECKING:
     from agent.rpc.parked import ParkedMessage
@@ -31,9 +32,14 @@ class Client(Protocol):
         ...
 
     def events(
-        self, *keys: str, instance: UUID | None = None
+        self,
+        *keys: str,
+        instance: UUID | None = None,
+        after: Mapping[str, Position] | None = None,
+        on_missed: Callable[[Missed], None] = ...,
     ) -> AbstractAsyncContextManager[AsyncIterator[CloudEvent]]:
-        """Events from now on, by routing key or of one instance. Subscribed when the context is entered."""
+        """Events from now on, by routing key or of one instance; those of the hosts in `after` from there on.
+        Subscribed when the context is entered."""
         ...
 
     async def parked(self, limit: int, /) -> tuple[ParkedMessage, ...]:

@@ -1,28 +1,20 @@
-"""`agent-cli watch`: events as they happen, with those that were missed before them.
-
-    subscribe -> replay_events until nothing is left -> what came in meanwhile, less the repeats -> live
-
-Subscribed first, so that no event falls between the two.
-"""
+"""`agent-cli watch`: events as they happen, with those that were missed before them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from uuid import UUID
 
 import click
 
 from agent.cli.app import Session, common
-from agent.cli.lookup import ask, find
+from agent.cli.lookup import find
 from agent.cli.output import printable
 from agent.cli.ports import Client
 from agent.rpc.schema.events import CloudEvent
-from agent.rpc.schema.params import ReplayEvents
-from agent.rpc.schema.results import Replayed
-
-_PAGE = 1000
+from agent.rpc.streams import Missed, Position
 
 
 @click.command("watch", short_help="Print events as they happen.")
@@ -58,13 +50,17 @@ def watch(
         nonlocal told
         uuid = await find(client, session, instance) if instance else None
         wanted = matcher(uuid, types, host)
-        async with client.events(*([] if uuid else ["#"]), instance=uuid) as live:
-            async for event in _all(client, session, live, from_sequence):
+        after = {session.host: Position(from_sequence - 1)} if from_sequence else None
+        async with client.events(*([] if uuid else ["#"]), instance=uuid, after=after, on_missed=missed) as events:
+            async for event in events:
                 if wanted(event):
                     _print(session, event)
                     told += 1
                 if told == count:
                     return
+
+    def missed(what: Missed) -> None:
+        session.out.note(f"events of {what.host or 'some hosts'} are missing: {what.why}")
 
     session.run(work)
 
@@ -80,30 +76,6 @@ def matcher(instance: UUID | None, types: tuple[str, ...], host: str | None) -> 
         )
 
     return wanted
-
-
-async def _all(
-    client: Client, session: Session, live: AsyncIterator[CloudEvent], from_sequence: int | None
-) -> AsyncIterator[CloudEvent]:
-    stream, sequence = None, from_sequence
-    while sequence is not None:
-        args = ReplayEvents(from_sequence=sequence, limit=_PAGE)
-        page = await ask(client, session, "replay_events", args, Replayed)
-        stream, sequence = page.stream, page.next_sequence
-        for replayed in page.events:
-            yield CloudEvent.model_validate(replayed)
-        if not page.events:
-            break
-    async for event in live:
-        if not _is_repeat(event, stream, sequence):
-            yield event
-
-
-def _is_repeat(event: CloudEvent, stream: UUID | None, next_sequence: int | None) -> bool:
-    """Whether the replay has told it already."""
-    if stream is None or event.stream != stream or event.sequence is None or next_sequence is None:
-        return False
-    return int(event.sequence) < next_sequence
 
 
 def _print(session: Session, event: CloudEvent) -> None:

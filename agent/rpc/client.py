@@ -2,8 +2,7 @@
 
     async with ComputeClient("amqp://...") as compute:
         changed = await compute.spawn("host1", Spawn(instance=...), timeout=600)
-        async with compute.events() as events:
-            async for event in events: ...
+        async for event in compute.events(): ...
 
 Needs only the bare install: nothing of libvirt, lxml or the journal.
 
@@ -14,24 +13,32 @@ with the same message_id, which the agent knows. What is never known for sure af
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 from aio_pika.abc import AbstractConnection
-from aio_pika.exceptions import AuthenticationError, ProbableAuthenticationError
 from pydantic import SecretStr
 from pydantic_core import to_json
 from yarl import URL
 
-from agent.errors import BY_CODE, AgentError, InvalidRequest, TimedOut, Unavailable
+from agent.errors import InvalidRequest
 from agent.names import SharedNames
 from agent.rpc import parked
-from agent.rpc.connection import BROKEN, REFUSALS, describe
+from agent.rpc.client_errors import (
+    BrokerUnreachable,
+    LoginRefused,
+    NoAnswer,
+    UnknownError,
+    UnknownRetryable,
+    Unroutable,
+    remote_error,
+    told,
+)
 from agent.rpc.message import Outgoing
 from agent.rpc.parked import ParkedMessage
 from agent.rpc.publisher import Outcome, Publisher
@@ -41,38 +48,16 @@ from agent.rpc.schema import VERSION, Method
 from agent.rpc.schema.base import Message, Params
 from agent.rpc.schema.envelope import DEADLINE, PLACEHOLDER, REPLY_EXCHANGE, Reply
 from agent.rpc.schema.events import CloudEvent
-from agent.rpc.schema.params import SPAWN_NOT_AFTER, Spawn
-from agent.rpc.schema.results import Error, Result
-from agent.rpc.subscription import Subscription
+from agent.rpc.schema.params import SPAWN_NOT_AFTER, ReplayEvents, Spawn
+from agent.rpc.schema.results import Replayed, Result
+from agent.rpc.streams import DURABLE, Missed, Position
+from agent.rpc.subscription import Events, Subscription, Wanted, warn
 from agent.rpc.tasks import end, started
 from agent.rpc.validation import validate
-from agent.settings import Amqp
+from agent.settings_broker import Amqp
 
 _AGAIN_S = 0.5
-
-
-class BrokerUnreachable(Unavailable):
-    """The broker can't be reached. A call wasn't sent; a cast may have been."""
-
-
-class LoginRefused(Unavailable):
-    """The broker refuses the login, or a right that is needed."""
-
-    retryable = False
-
-
-class Unroutable(Unavailable):
-    """There is no such queue: no agent of that host name has ever run on this broker. Nothing was begun."""
-
-
-class UnknownError(AgentError):
-    """An agent of a later version answered with a code that isn't known here; it is in `details.code`."""
-
-
-class UnknownRetryable(UnknownError):
-    """As that, and trying again later makes sense."""
-
-    retryable: ClassVar[bool] = True
+_REPLAY_S = 30.0
 
 
 class ComputeClient(Methods):
@@ -106,7 +91,7 @@ class ComputeClient(Methods):
             asyncio.create_task(self._publisher.run(fail_fast=True)),
         ]
         try:
-            with _told():
+            with told():
                 await started(self._running[0], self._replies.listening())
                 await started(self._running[1], self._publisher.connected())
         except BaseException:
@@ -132,7 +117,7 @@ class ComputeClient(Methods):
     ) -> Result:
         """The result, of the class that `method` names. Without `host` any host may answer (reads only).
 
-        Raises the AgentError that the agent answered, TimedOut when none came within `timeout` seconds,
+        Raises the AgentError that the agent answered, NoAnswer when none came within `timeout` seconds,
         Unroutable, InvalidRequest before anything is sent. `message_id` makes it the repeat of a request;
         `context` may hold request_id, global_request_id, user_id and project_id.
         """
@@ -144,7 +129,7 @@ class ComputeClient(Methods):
                 async with asyncio.timeout(timeout):
                     reply = await self._ask(message, expected.answered)
             except TimeoutError:
-                raise TimedOut(f"{method.name}: no answer within {timeout:g} s; the outcome is unknown") from None
+                raise NoAnswer(f"{method.name}: no answer within {timeout:g} s; the outcome is unknown") from None
         if reply.error is not None:
             raise remote_error(reply.error)
         return method.result.model_validate(reply.result)
@@ -172,13 +157,23 @@ class ComputeClient(Methods):
         return message.message_id
 
     def events(
-        self, *keys: str, instance: UUID | None = None, queue: str | None = None
-    ) -> AbstractAsyncContextManager[AsyncIterator[CloudEvent]]:
-        """Events from now on, each once: those whose routing key matches one of `keys` (default: all of all
-        instances), or all of one `instance`, progress included. `queue` reads an existing queue instead, such
-        as the durable one of all agents."""
-        chosen = list(keys) or [f"#.{instance}" if instance else "compute.instance.#"]
-        return _told_context(Subscription(self._amqp, self._names, chosen, queue).events())
+        self,
+        *keys: str,
+        instance: UUID | None = None,
+        queue: str | None = None,
+        after: Mapping[str, Position] | None = None,
+        on_missed: Callable[[Missed], None] = warn,
+    ) -> Events:
+        """Events from now on, each once and those of a host in order: all durable ones, or those whose routing
+        key matches one of `keys`, or all of one `instance`, progress included. `queue` reads an existing queue
+        instead, such as the durable one of all agents.
+
+        `after` resumes: each of these hosts is first asked for its durable events after that position. What was
+        missed over a lost connection the hosts are asked for, too; `on_missed` is told what can't be had any more.
+        """
+        chosen = list(keys) or ([f"#.{instance}"] if instance else list(DURABLE))
+        wanted = Wanted(chosen, queue, after or {})
+        return Events(Subscription(self._amqp, self._names, wanted, self._replay, on_missed))
 
     @asynccontextmanager
     async def progress(self, operation_id: UUID) -> AsyncIterator[AsyncIterator[CloudEvent]]:
@@ -188,7 +183,7 @@ class ComputeClient(Methods):
 
     async def parked(self, limit: int = 100) -> tuple[ParkedMessage, ...]:
         """The oldest refused casts."""
-        with _told():
+        with told():
             return await parked.browse(self._connected(), self._names, limit)
 
     async def resend(self, message: ParkedMessage, body: Mapping[str, Any]) -> None:
@@ -205,18 +200,21 @@ class ComputeClient(Methods):
             user_id=self._user_id,
             app_id=self._app_id,
         )
-        with _told():
+        with told():
             async with parked.held(self._connected(), self._names, message) as original:
                 await self._send(outgoing)
                 await original.ack()
 
     async def drop(self, message: ParkedMessage) -> None:
         """Remove a parked message. Raises NotFound."""
-        with _told():
+        with told():
             async with parked.held(self._connected(), self._names, message) as original:
                 await original.ack()
 
     # Inside
+
+    async def _replay(self, host: str, args: ReplayEvents) -> Replayed:
+        return await self.replay_events(host, args, timeout=_REPLAY_S)
 
     def _message(
         self,
@@ -279,16 +277,6 @@ class ComputeClient(Methods):
         await end(*self._running)
 
 
-def remote_error(error: Error) -> AgentError:
-    """The class that its code names; for an unknown code, one that says whether to try again. Pure."""
-    kind = BY_CODE.get(error.code)
-    details = dict(error.details)
-    if kind is None:
-        kind = UnknownRetryable if error.retryable else UnknownError
-        details.setdefault("code", error.code)
-    return kind(error.message, details=details, incident=error.incident)
-
-
 def _checked(method: Method, args: Message | Mapping[str, Any]) -> Message:
     """Raises InvalidRequest, as the agent would. A spawn always ends."""
     params = args if isinstance(args, Message) else validate(method, dict(args))
@@ -330,36 +318,15 @@ async def _first(futures: set[asyncio.Future[Any]], timeout: float | None = None
     await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """What the broker's library raises, as errors of this client; no password is in them."""
-    try:
-        yield
-    except (AuthenticationError, ProbableAuthenticationError) as error:
-        raise LoginRefused(f"the broker refuses the login: {describe(error)}") from None
-    except REFUSALS as error:
-        raise LoginRefused(f"the broker refuses: {describe(error)}") from None
-    except BROKEN as error:
-        raise BrokerUnreachable(f"the broker can't be reached: {describe(error)}") from None
-
-
-@asynccontextmanager
-async def _told_context(
-    inner: AbstractAsyncContextManager[AsyncIterator[CloudEvent]],
-) -> AsyncIterator[AsyncIterator[CloudEvent]]:
-    with _told():
-        events = await inner.__aenter__()
-    try:
-        yield events
-    finally:
-        await inner.__aexit__(None, None, None)
-
-
 __all__: Sequence[str] = [
     "BrokerUnreachable",
     "ComputeClient",
+    "Events",
     "LoginRefused",
+    "Missed",
+    "NoAnswer",
     "ParkedMessage",
+    "Position",
     "UnknownError",
     "UnknownRetryable",
     "Unroutable",

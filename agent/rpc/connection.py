@@ -39,7 +39,7 @@ from yarl import URL
 
 from agent.rpc.tasks import Lost, end
 from agent.rpc.transport import Transport
-from agent.settings import Amqp
+from agent.settings_broker import Amqp
 
 # Not structlog: a client has only what the bare install has.
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from agent.rpc.consumer import Consumer
 from agent.rpc.probe import CONTENT_TYPE, Probe
 from agent.rpc.publisher import Publisher
 from agent.rpc.tasks import guarded
-from agent.settings import Amqp
+from agent.settings_broker import Amqp
 
 log = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from aiormq.abc import DeliveredMessage
 
 from agent.rpc.connection import BROKEN, describe
 from agent.rpc.desk import Source
+from agent.rpc.ears import Ears
 from agent.rpc.message import Properties
 from agent.rpc.reception import Gate, Reception
 from agent.rpc.tasks import Lost, guarded
@@ -69,7 +70,7 @@ class Feed:
         self._prefetch = prefetch
         self._channel: AbstractChannel | None = None
         self._tags: dict[str, str] = {}
-        self._cancelled = asyncio.Event()
+        self._ears: Ears | None = None
         self.gate = Gate()
         self.last = time.monotonic()
 
@@ -82,25 +83,17 @@ class Feed:
         async with asyncio.timeout(_BROKER_S):
             self._channel = await connection.channel()
             await self._channel.set_qos(prefetch_count=self._prefetch)
+            self._ears = await Ears.on(self._channel, self._tags.values())
             below = await self._channel.get_underlay_channel()
-            below.on_consumer_cancel_callbacks.add(self._on_cancel)
             for queue in queues:
                 ok = await below.basic_consume(queue.name, self._callback(queue))
                 self._tags[str(ok.consumer_tag)] = queue.name
 
     async def broken(self) -> None:
         """Wait until it can't go on. Raises Lost."""
-        if self._channel is None:
+        if self._ears is None:
             raise Lost("the channel is closed")
-        below = await self._channel.get_underlay_channel()
-        cancelled = asyncio.ensure_future(self._cancelled.wait())
-        try:
-            await asyncio.wait({below.closing, cancelled}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            cancelled.cancel()
-        if self._cancelled.is_set():
-            raise Lost(f"the broker ended the consumers of {', '.join(self._tags.values())}: a queue was deleted")
-        raise Lost(f"the broker closed the channel: {_why(below.closing)}")
+        await self._ears.deaf()
 
     async def close(self) -> None:
         """Take nothing more, finish what is being accepted, hand the rest back."""
@@ -122,13 +115,6 @@ class Feed:
             self._reception.take(Incoming(message, queue, self.gate))
 
         return on_message
-
-    def _on_cancel(self, _: object) -> None:
-        self._cancelled.set()
-
-
-def _why(closing: asyncio.Future[Any]) -> str:
-    return describe(closing.exception()) if closing.done() and not closing.cancelled() else "closed"
 
 
 def _properties(message: DeliveredMessage) -> Properties:

@@ -33,7 +33,7 @@ from aiormq.channel import Channel
 from agent.rpc.connection import BROKEN, REFUSALS, Link, LinkState, Session, blocked, describe
 from agent.rpc.message import Outgoing
 from agent.rpc.tasks import end, guarded
-from agent.settings import Amqp
+from agent.settings_broker import Amqp
 
 log = logging.getLogger(__name__)
 

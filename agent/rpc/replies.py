@@ -19,10 +19,10 @@ from pydantic import ValidationError
 
 from agent.names import SharedNames
 from agent.rpc.connection import BROKEN, REFUSALS, Link, leave
+from agent.rpc.ears import Ears
 from agent.rpc.schema.envelope import Reply
 from agent.rpc.schema.results import Error
-from agent.rpc.tasks import Lost
-from agent.settings import Amqp
+from agent.settings_broker import Amqp
 
 EXPIRE_MS = 30 * 60 * 1000
 
@@ -86,6 +86,7 @@ class Replies:
                 async with connection.channel() as channel:
                     await channel.declare_exchange(self._exchange, "direct", durable=True)
         channel = await connection.channel()
+        ears = await Ears.on(channel, [self._name])
         queue = await channel.declare_queue(self._name, durable=True, arguments={"x-expires": EXPIRE_MS})
         if self._exchange:
             await queue.bind(self._exchange, routing_key=self._name)
@@ -93,10 +94,8 @@ class Replies:
         self._session = asyncio.get_running_loop().create_future()
         self._listening.set()
         self._link.up()
-        below = await channel.get_underlay_channel()
         try:
-            await asyncio.wait({below.closing})
-            raise Lost("the channel was closed")
+            await ears.deaf()
         finally:
             self._listening.clear()
             self._session.set_result(None)

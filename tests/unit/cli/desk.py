@@ -21,6 +21,8 @@ from agent.rpc.schema import Method
 from agent.rpc.schema import results as answers
 from agent.rpc.schema.base import Message
 from agent.rpc.schema.events import CloudEvent
+from agent.rpc.streams import Missed, Position
+from agent.rpc.subscription import warn
 from agent.settings import Settings
 
 UUID_1 = UUID("11111111-1111-4111-8111-111111111111")
@@ -48,6 +50,8 @@ class Desk:
     calls: list[Asked] = field(default_factory=list)
     casts: list[Asked] = field(default_factory=list)
     live: list[CloudEvent] = field(default_factory=list)
+    missed: list[Missed] = field(default_factory=list)
+    after: dict[str, Position] | None = None
     dead: list[ParkedMessage] = field(default_factory=list)
     resent: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     settings: Settings | None = None
@@ -69,7 +73,16 @@ class Desk:
         return "the-message-id"
 
     @asynccontextmanager
-    async def events(self, *keys: str, instance: UUID | None = None) -> AsyncIterator[AsyncIterator[CloudEvent]]:
+    async def events(
+        self,
+        *keys: str,
+        instance: UUID | None = None,
+        after: Mapping[str, Position] | None = None,
+        on_missed: Callable[[Missed], None] = warn,
+    ) -> AsyncIterator[AsyncIterator[CloudEvent]]:
+        self.after = dict(after or {})
+        for missed in self.missed:
+            on_missed(missed)
         yield self._events(instance)
 
     async def _events(self, instance: UUID | None) -> AsyncIterator[CloudEvent]:

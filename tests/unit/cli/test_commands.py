@@ -12,6 +12,7 @@ from agent.rpc.parked import ParkedMessage
 from agent.rpc.schema import results as answers
 from agent.rpc.schema.base import Message
 from agent.rpc.schema.envelope import PLACEHOLDER
+from agent.rpc.streams import Missed, Position
 from tests.unit.cli.desk import NOW, UUID_1, UUID_2, Desk, changed, event, json_of, listed, view
 
 
@@ -188,20 +189,13 @@ def test_watch_filters_by_instance_type_and_host_and_ends_after_a_count() -> Non
     assert [(each["type"], each["source"]) for each in told] == [("compute.instance.start.end", "/compute/here")]
 
 
-def test_watch_replays_first_and_tells_nothing_twice() -> None:
-    def replay(args: Message) -> answers.Replayed:
-        first = args.model_dump()["from_sequence"]
-        found = [event("t", sequence=n).model_dump(mode="json") for n in range(first, 5)][:2]
-        following = first + len(found)
-        return answers.Replayed.model_validate({"stream": UUID_2, "events": found, "next_sequence": following})
-
-    live = [event("t", sequence=n) for n in (3, 4, 5)] + [event("progress")]
-    live.append(event("t", sequence=1).model_copy(update={"stream": UUID_1}))
-    desk = Desk({"replay_events": replay}, live=live)
-    lines = desk.run("watch", "--from-sequence", "2", "--json").stdout.splitlines()
-    told = [(json.loads(line).get("stream"), int(json.loads(line).get("sequence", "0"))) for line in lines]
-    other = str(UUID_2)
-    assert told == [(other, 2), (other, 3), (other, 4), (other, 5), (None, 0), (str(UUID_1), 1)]
+def test_watch_begins_where_it_is_told_to_and_says_what_is_missing() -> None:
+    desk = Desk(live=[event("t", sequence=5)], missed=[Missed("there", "it has lost its journal")])
+    done = desk.run("watch", "--host", "there", "--from-sequence", "5")
+    assert desk.after == {"there": Position(4)}
+    assert done.stderr == "events of there are missing: it has lost its journal\n"
+    desk.run("watch")
+    assert desk.after == {}
 
 
 def output_of(text: str) -> answers.ConsoleOutput:
