@@ -118,6 +118,12 @@ async def survey(settings: Settings, remains: Remains) -> Ground:
     inventory = await remains.inventory()
     path = settings.state_dir / "journal.db"
     knowledge = await look(lambda: _knowledge(path), "reading the journal")
+    if knowledge.host not in (None, settings.host):
+        # What is ours is told by the host's name: under another name each guest here would look like nobody's.
+        raise CantCheck(
+            f"{path} is the journal of host {knowledge.host!r}, the settings say {settings.host!r}",
+            "run this with the agent's own settings",
+        )
     return Ground(inventory, knowledge, await _agent_runs(settings))
 
 

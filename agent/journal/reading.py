@@ -60,9 +60,11 @@ class Knowledge:
     """Which instances the journal knows, and what of them.
 
     `busy` have an operation that is unfinished, stuck or unknown; `last` is the last word on those that any
-    operation is kept of; `met` are those that the agent has ever counted or seen.
+    operation is kept of; `met` are those that the agent has ever counted or seen. `host` is whose journal it is; None
+    before an agent has taken it.
     """
 
+    host: str | None = None
     busy: frozenset[UUID] = frozenset()
     last: dict[UUID, Word] = field(default_factory=dict)
     met: frozenset[UUID] = frozenset()
@@ -147,9 +149,12 @@ class Reader:
         """In one look: nothing changes between its parts."""
         self._db.execute("BEGIN")
         try:
-            return Knowledge(busy=self._busy(), last=self._last(), met=self._met())
+            return Knowledge(host=self._host(), busy=self._busy(), last=self._last(), met=self._met())
         finally:
             self._db.execute("ROLLBACK")
+
+    def _host(self) -> str | None:
+        return self._db.execute("SELECT host FROM journal").get
 
     def _busy(self) -> frozenset[UUID]:
         rows = self._db.execute(

@@ -142,6 +142,21 @@ async def test_what_an_operation_is_at_is_no_orphan(fake_agent: Daemon, client: 
     assert refused(fake_agent, f"directory:{uuid}") == CONFLICT
 
 
+@pytest.mark.parametrize("running", [True, False])
+async def test_under_another_host_name_than_the_journals_nothing_is_an_orphan(
+    fake_agent: Daemon, client: PlainClient, running: bool
+) -> None:
+    left = directory_of(fake_agent, await spawned(client), "console.log")
+    if not running:
+        fake_agent.stop()
+    fake_agent.environment["COMPUTE_AGENT_HOST"] = "another-host"
+    (line,) = told(fake_agent)
+    assert line["verdict"] == "not checked"
+    assert fake_agent.host in line["says"]
+    assert refused(fake_agent, f"directory:{left.name}") == USAGE
+    assert left.is_dir()
+
+
 async def test_after_the_loss_of_the_journal_no_guest_is_an_orphan(
     fake_agent: Daemon, client: PlainClient
 ) -> None:
