@@ -60,8 +60,8 @@ class Knowledge:
     """Which instances the journal knows, and what of them.
 
     `busy` have an operation that is unfinished, stuck or unknown; `last` is the last word on those that any
-    operation is kept of; `met` are those that the agent has ever counted or seen. `host` is whose journal it is; None
-    before an agent has taken it.
+    operation is kept of; `met` are those that the agent has ever counted or seen; `host` is whose journal
+    it is, None before an agent has taken it.
     """
 
     host: str | None = None
@@ -154,7 +154,8 @@ class Reader:
             self._db.execute("ROLLBACK")
 
     def _host(self) -> str | None:
-        return self._db.execute("SELECT host FROM journal").get
+        row = self._db.execute("SELECT host FROM journal").fetchone()
+        return None if row is None else str(row[0])
 
     def _busy(self) -> frozenset[UUID]:
         rows = self._db.execute(

@@ -18,6 +18,7 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import DeliveredMessage
 
+from agent.rpc.acks import Acks
 from agent.rpc.connection import BROKEN, describe
 from agent.rpc.desk import Source
 from agent.rpc.ears import Ears
@@ -39,10 +40,11 @@ class Queue:
 class Incoming:
     """A delivery: what the reception sees of an AMQP message."""
 
-    __slots__ = ("_message", "gate", "properties", "queue", "source")
+    __slots__ = ("_acks", "_message", "gate", "properties", "queue", "source")
 
-    def __init__(self, message: DeliveredMessage, queue: Queue, gate: Gate) -> None:
+    def __init__(self, message: DeliveredMessage, queue: Queue, gate: Gate, acks: Acks) -> None:
         self._message = message
+        self._acks = acks
         self.properties = _properties(message)
         self.source = queue.source
         self.queue = queue.name
@@ -52,13 +54,10 @@ class Incoming:
     def body(self) -> bytes:
         return self._message.body
 
-    async def ack(self) -> None:
+    def ack(self) -> None:
         tag = self._message.delivery_tag
-        try:
-            if tag is not None:
-                await self._message.channel.basic_ack(tag, wait=False)
-        except BROKEN as error:
-            log.debug("delivery.not_acknowledged", error=describe(error))
+        if tag is not None:
+            self._acks.add(tag)
 
 
 class Feed:
@@ -69,6 +68,7 @@ class Feed:
         self._reception = reception
         self._prefetch = prefetch
         self._channel: AbstractChannel | None = None
+        self._acks: Acks | None = None
         self._tags: dict[str, str] = {}
         self._ears: Ears | None = None
         self.gate = Gate()
@@ -85,8 +85,9 @@ class Feed:
             await self._channel.set_qos(prefetch_count=self._prefetch)
             self._ears = await Ears.on(self._channel, self._tags.values())
             below = await self._channel.get_underlay_channel()
+            acks = self._acks = Acks(below)
             for queue in queues:
-                ok = await below.basic_consume(queue.name, self._callback(queue))
+                ok = await below.basic_consume(queue.name, self._callback(queue, acks))
                 self._tags[str(ok.consumer_tag)] = queue.name
 
     async def broken(self) -> None:
@@ -98,21 +99,30 @@ class Feed:
     async def close(self) -> None:
         """Take nothing more, finish what is being accepted, hand the rest back."""
         self.gate.close()
-        if self._channel is None or self._channel.is_closed:
-            # Nothing can be acknowledged any more: no reason to keep the next session waiting.
-            self.gate.drop_refusals()
-            return
+        try:
+            if self._channel is None or self._channel.is_closed:
+                # Nothing can be acknowledged any more: no reason to keep the next session waiting.
+                self.gate.drop_refusals()
+            else:
+                await self._close(self._channel)
+        finally:
+            if self._acks is not None:
+                await self._acks.end()
+
+    async def _close(self, channel: AbstractChannel) -> None:
         await self.gate.settle()
         try:
-            await guarded(self._channel.close(), _BROKER_S)
+            if self._acks is not None:
+                await guarded(self._acks.written(), _BROKER_S)
+            await guarded(channel.close(), _BROKER_S)
         except BROKEN as error:
             log.debug("channel.not_closed", error=describe(error))
 
-    def _callback(self, queue: Queue) -> Any:
+    def _callback(self, queue: Queue, acks: Acks) -> Any:
         async def on_message(message: DeliveredMessage) -> None:
             # Nothing is awaited, so the channel's end can't interrupt it and the order stays.
             self.last = time.monotonic()
-            self._reception.take(Incoming(message, queue, self.gate))
+            self._reception.take(Incoming(message, queue, self.gate, acks))
 
         return on_message
 

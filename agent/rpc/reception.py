@@ -17,7 +17,7 @@ happens before that, the broker brings it again and the journal knows it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -95,8 +95,8 @@ class Delivery(Protocol):
     @property
     def gate(self) -> Gate: ...
 
-    def ack(self) -> Coroutine[Any, Any, None]:
-        """Harmless when its channel is gone: then it comes again."""
+    def ack(self) -> None:
+        """Never waits, and is harmless when its channel is gone: then it comes again."""
         ...
 
 
@@ -159,7 +159,7 @@ class Reception:
         if not gate.open:
             return
         if self.probes.take(delivery.queue, delivery.properties, delivery.body):
-            own(gate.accepting, asyncio.create_task(delivery.ack()))
+            delivery.ack()
             return
         read = _Read(delivery)
         try:
@@ -214,10 +214,10 @@ class Reception:
                 self.heartbeats.end(read.address)
                 self._refuse(read, _agent_error(error))
                 return
-            await delivery.ack()
+            delivery.ack()
 
     async def _answer(self, read: _Read, call: Call) -> None:
-        await read.delivery.ack()
+        read.delivery.ack()
         if read.address is None:
             log.info("request.unanswerable", method=call.method.name)
             return
@@ -246,7 +246,7 @@ class Reception:
                 # A broadcast would be parked once for each host.
                 await self._park(read, refusal)
                 await self._tell_refused(read, refusal)
-            await read.delivery.ack()
+            read.delivery.ack()
 
     async def _reply(self, message: Outgoing, deadline: datetime | None) -> None:
         """Until the broker has it, or nobody waits for it any more. One whose queue is missing is tried again

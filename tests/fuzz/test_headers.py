@@ -33,7 +33,7 @@ def arrived(payload: bytes) -> ContentHeader:
 
 def delivered(header: ContentHeader) -> Incoming:
     message = DeliveredMessage(delivery=Basic.Deliver(), header=header, body=b"{}", channel=object())  # type: ignore[arg-type]
-    return Incoming(message, Queue("q", Source.COMMANDS), Gate())
+    return Incoming(message, Queue("q", Source.COMMANDS), Gate(), object())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", HEADERS)

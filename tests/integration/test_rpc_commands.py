@@ -139,6 +139,27 @@ async def test_a_command_that_is_not_accepted_yet_comes_again_after_a_lost_conne
         assert await peer.depth(names.commands) == 0
 
 
+async def test_a_connection_that_dies_under_many_acknowledgements_keeps_no_instance_waiting(
+    broker: Broker,
+) -> None:
+    names, uuids = new_names(), [uuid4() for _ in range(200)]
+    async with edge_on(broker.url, names, prefetch=len(uuids)) as edge:
+        edge.desk.hold.clear()
+        async with peer_on(broker.url, names) as peer:
+            for number, uuid in enumerate(uuids):
+                await peer.send(stop_args(uuid), message_id=f"first-{number}")
+        await edge.desk.until(lambda: len(edge.desk.begun) == len(uuids))
+        # Not in a thread: the loop finds all of them accepted and the connection gone at the same moment.
+        broker.rabbitmqctl("close_all_connections", "a test")
+        edge.desk.hold.set()
+        async with peer_on(broker.url, names) as peer:
+            for number, uuid in enumerate(uuids):
+                await peer.send(stop_args(uuid), message_id=f"second-{number}")
+        await edge.desk.until(lambda: len(set(edge.desk.identities())) == 2 * len(uuids))
+    async with peer_on(broker.url, names) as peer:
+        assert await peer.depth(names.commands) == 0
+
+
 async def test_no_command_is_lost_and_none_overtakes_another_over_lost_connections(broker: Broker) -> None:
     names = new_names()
     uuids = [uuid4() for _ in range(4)]
