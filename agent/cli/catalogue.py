@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "operations": ("agent.cli.operations:operations", "List operations, or show one with its steps and times."),
     "doctor": ("agent.cli.doctor:doctor", "Find out what is wrong with this host, and how to mend it."),
     "dead": ("agent.cli.dead:dead", "Look at parked messages, send them again or drop them."),
+    "schema": ("agent.cli.schema:schema", "Print the contract as AsyncAPI, or a message's JSON schema."),
     "completion": ("agent.cli.completion:completion", "Print the completion script of a shell."),
 }
 

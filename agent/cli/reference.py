@@ -20,9 +20,10 @@ _HEAD = """\
 This page is made from the commands by `python -m agent.cli.reference`.
 
 `agent-cli` speaks to agents over their broker. Where that is, and what its exchange and queues are called, it
-reads from the agent's own [settings](settings.md). `doctor` looks at the host it runs on, too. Results go to
-standard output, all else to standard error; with `--json` standard output has JSON and nothing else: one document,
-or one a line for `watch` and `console`. An error is JSON there too, in the form of an answer:
+reads from the agent's own [settings](settings.md). `doctor` looks at the host it runs on, too; `schema` needs
+neither. Results go to standard output, all else to standard error; with `--json` standard output has JSON and
+nothing else: one document, or one a line for `watch` and `console`. An error is JSON there too, in the form of an
+answer:
 `{"error": {"code": ..., "message": ..., ...}}`.
 
 A file given with `--file` holds the arguments of the method in YAML or JSON; for `spawn` the instance alone will

@@ -30,7 +30,7 @@ from agent.rpc import views, wire
 from agent.rpc.heartbeats import Heartbeats
 from agent.rpc.message import Outgoing
 from agent.rpc.publisher import Outcome, Publisher
-from agent.rpc.schema.events import CloudEvent
+from agent.rpc.schema.events import CONTENT_TYPE, CloudEvent
 from agent.rpc.tasks import either
 
 log = structlog.get_logger(__name__)
@@ -40,8 +40,6 @@ BATCH = 64
 
 _STUCK_S = 120.0
 """Seconds that the journal may take."""
-
-CONTENT_TYPE = "application/cloudevents+json"
 
 
 class Outbox(Protocol):

@@ -10,6 +10,8 @@ from agent import spec
 from agent.rpc.schema.base import UUID
 from agent.rpc.schema.results import Changed, Error, Result
 
+CONTENT_TYPE = "application/cloudevents+json"
+
 POWER_STATE_CODES = {state.value: state.code for state in spec.PowerState}
 """nova's numbers for its words; `unknown` is ours."""
 
