@@ -187,7 +187,8 @@ class Operations:
     async def _requeued(self, record: OperationRecord) -> OperationRecord:
         """To be undone, as far as it can be."""
         undo = [step.name for step in self._known(record).saga.steps if step.undo is not None]
-        await self.journal.requeue(record.id, undo=undo)
+        # A journal that can't be written is waited for: what goes on without would find what is to be undone.
+        await until_done(lambda: self.journal.requeue(record.id, undo=undo), may_pass=self._goes_on_after)
         return await self.journal.operation(record.id)
 
     def _known(self, record: OperationRecord) -> Operation[Any]:
@@ -203,6 +204,9 @@ class Operations:
         """Undo the instance's last operation if its outcome was unknown and isn't there; in the turn of `job`."""
         record = await self._unknown.latest(self.journal, uuid)
         lacking = record is not None and await self._is_lacking(uuid, record)
+        if record is not None and lacking:
+            record = await self._surely_requeued(record, job)
+        # Not before: what couldn't be requeued would never be judged. One that stays unknown is there again.
         self._unknown.instances.discard(uuid)
         if record is not None and lacking:
             await self._undo_again(record, job, "its outcome was unknown, and what it asked for isn't there")
@@ -212,11 +216,25 @@ class Operations:
         fails again stays stuck."""
         for record in await self.journal.operations(instance_uuid=uuid, statuses=RETRYABLE, limit=KNOWN_AT_ONCE):
             if record.method in self._table:
-                await self._undo_again(record, job, "its instance was destroyed")
+                requeued = await self._surely_requeued(record, job)
+                await self._undo_again(requeued, job, "its instance was destroyed")
+
+    async def _surely_requeued(self, record: OperationRecord, job: Job) -> OperationRecord:
+        """Also when `job` is cancelled meanwhile: queued and nobody's, it would be undone after the next start,
+        whatever has been made of its instance by then."""
+        requeueing = asyncio.ensure_future(self._requeued(record))
+        try:
+            await asyncio.wait({requeueing})
+        except asyncio.CancelledError:
+            if job.cancelled is None:
+                raise  # the agent is stopping: nothing comes before the next start
+            await asyncio.wait({requeueing})
+        finally:
+            requeueing.cancel()
+        return requeueing.result()
 
     async def _undo_again(self, record: OperationRecord, job: Job, why: str) -> None:
-        """In the turn of `job`: what comes after that finds it done."""
-        record = await self._requeued(record)
+        """A requeued one, in the turn of `job`: what comes after that finds it done."""
         self._count(+1)
         await self._perform(record, Turn(self._ground, self._table[record.method], record, job).take(why))
 
