@@ -100,15 +100,15 @@ async def test_a_clock_set_back_makes_no_gap(journal: Journal, clock: Clock) -> 
     assert [e.sequence for e in await journal.events_from(1, 9)] == [1, 2, 3]
 
 
-async def test_generations_and_last_states_are_never_forgotten(journal: Journal, clock: Clock) -> None:
-    record = await accepted(journal)
-    uuid = record.instance_uuid
-    assert uuid is not None
-    await journal.record_power(uuid, "running", [], bump=True)
+async def test_generation_and_last_state_of_an_instance_that_is_there_outlive_its_operations(
+    journal: Journal, clock: Clock
+) -> None:
+    await ended(journal, "u:1")
+    await journal.record_power(INSTANCE, "running", [], bump=True)
     clock.advance(days=365)
-    await journal.prune(WEEK, 0, 0)
-    assert await journal.generation(uuid) == 1
-    assert await journal.last_state(uuid) is not None
+    assert await journal.prune(WEEK, 0, 0) == 1
+    assert await journal.generation(INSTANCE) == 1
+    assert await journal.last_state(INSTANCE) is not None
 
 
 async def test_a_generation_goes_with_the_last_operation_of_an_instance_that_is_gone(
