@@ -46,6 +46,7 @@ from agent.rpc.edge import Edge
 from agent.rpc.events import Ephemeral, OutboxSender
 from agent.rpc.handlers import Handlers, Inside, describe_host
 from agent.rpc.heartbeats import Heartbeats
+from agent.rpc.notifications import notification
 from agent.rpc.probe import Probe
 from agent.rpc.publisher import Publisher
 from agent.rpc.reception import Bounds, Reception
@@ -208,10 +209,19 @@ class Service:
     def _wire_edge(self, desk: Handlers) -> None:
         amqp, rpc = self._settings.amqp, self._settings.rpc
         names = Names(exchange=rpc.exchange, topic=rpc.topic, host=self._settings.host)
-        topology = Topology(Layout(names, rpc))
+        told = self._settings.notifications
+        topology = Topology(Layout(names, rpc, told))
         self.publisher = Publisher(amqp, f"compute-agent {names.host} answers", prepare=topology.declare)
         self.heartbeats = Heartbeats(self.publisher)
-        self.outbox = OutboxSender(self.journal, self.publisher, names, self._pulses, self.heartbeats)
+        notify = partial(notification, names=names, topic=told.topic)
+        self.outbox = OutboxSender(
+            self.journal,
+            self.publisher,
+            names,
+            self._pulses,
+            self.heartbeats,
+            notify=notify if told.enabled else None,
+        )
         self.ephemeral = Ephemeral(self.publisher, names)
         self.probe = Probe(
             names=names,

@@ -61,6 +61,18 @@ class Rpc(Group):
     """Seconds that a parked message is kept."""
 
 
+class Notifications(Group):
+    """Events once more, as notifications of oslo.messaging, for listeners such as Ceilometer's."""
+
+    enabled: bool = False
+    """Publish each durable event as a notification too, on `rpc.exchange`. A queue that no listener reads fills
+    without an end, as with oslo's own notifier: bound it by a policy of the broker."""
+    topic: AmqpName = "notifications"
+    """First part of the queues' names, `<topic>.info` and `<topic>.error`; they are durable if the exchange is."""
+    queue_type: Literal["classic", "quorum"] = "classic"
+    """Must match what the listeners declare: `quorum` where they have `rabbit_quorum_queue`."""
+
+
 class Hypervisor(Group):
     """Where the guests run."""
 
@@ -162,6 +174,7 @@ class Settings(BaseSettings):
     """Seconds between `compute.host.report` events."""
     amqp: Amqp = Amqp()
     rpc: Rpc = Rpc()
+    notifications: Notifications = Notifications()
     hypervisor: Hypervisor = Hypervisor()
     storage: Storage = Storage()
     operations: Operations = Operations()

@@ -1,7 +1,8 @@
 """Takes answers and events out of the outbox and hands them to the broker; forgets what is confirmed.
 
     outbox --unsent--> publisher --confirmed--> outbox forgets
-                          |-- events: lost, too slow, refused: from the first of these on, again
+                          |-- events: lost, too slow, refused: from the first of these on, again;
+                          |           one that is notified too counts when both are confirmed
                           |-- replies: unroutable: again each second, dropped after a minute
 
 Events keep their order: when one isn't confirmed, it and all after it are published again, and who reads
@@ -14,7 +15,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -40,6 +41,8 @@ BATCH = 64
 
 _STUCK_S = 120.0
 """Seconds that the journal may take."""
+
+Notify = Callable[[CloudEvent], Outgoing]
 
 
 class Outbox(Protocol):
@@ -90,8 +93,16 @@ class _Side:
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@dataclass(frozen=True, slots=True)
+class Again:
+    """How often what wasn't sent is tried, and how long a reply that no queue takes. In seconds."""
+
+    every_s: float = 1.0
+    homeless_s: float = 60.0
+
+
 class OutboxSender:
-    """One for the agent. `homeless_s`: how long a reply that no queue takes is tried; `again_s`: how often."""
+    """One for the agent. `notify`: what an event is besides, if it is notified."""
 
     def __init__(
         self,
@@ -101,15 +112,16 @@ class OutboxSender:
         pulses: Pulses,
         heartbeats: Heartbeats,
         *,
-        homeless_s: float = 60.0,
-        again_s: float = 1.0,
+        notify: Notify | None = None,
+        again: Again | None = None,
     ) -> None:
         self._outbox = outbox
         self._publisher = publisher
         self._names = names
         self._heartbeats = heartbeats
-        self._homeless_s = homeless_s
-        self._again_s = again_s
+        self._notify = notify
+        self._homeless_s = (again or Again()).homeless_s
+        self._again_s = (again or Again()).every_s
         self._homeless: dict[int, _Homeless] = {}
         self._events = _Side(pulses.of("events", _STUCK_S))
         self._replies = _Side(pulses.of("replies", _STUCK_S))
@@ -163,9 +175,11 @@ class OutboxSender:
         records = await self._outbox.unsent_events(BATCH)
         if not records:
             return None
-        messages = [event_message(views.cloud_event(record), self._names) for record in records]
+        messages = [message for record in records for message in self._messages(record)]
         with self._events.pulse.resting():
-            outcomes = await self._publisher.publish(messages)
+            each = await self._publisher.publish(messages)
+        copies = len(messages) // len(records)
+        outcomes = [_worst(each[at : at + copies]) for at in range(0, len(each), copies)]
         confirmed = _prefix(outcomes)
         if confirmed:
             await self._outbox.events_sent([record.sequence for record in records[:confirmed]])
@@ -174,10 +188,15 @@ class OutboxSender:
         log.warning(
             "events.not_confirmed", sequence=records[confirmed].sequence, outcome=outcomes[confirmed].value
         )
-        if outcomes[confirmed] is Outcome.REFUSED:
-            # The exchange is gone, or was never there: the next session declares it.
+        if outcomes[confirmed] in (Outcome.REFUSED, Outcome.UNROUTABLE):
+            # An exchange or a queue is gone, or was never there: the next session declares it.
             await self._publisher.reset()
         return self._jittered()
+
+    def _messages(self, record: EventRecord) -> list[Outgoing]:
+        event = views.cloud_event(record)
+        besides = [] if self._notify is None else [self._notify(event)]
+        return [event_message(event, self._names), *besides]
 
     async def _send_replies(self) -> float | None:
         now = time.monotonic()
@@ -263,6 +282,11 @@ class Ephemeral:
             self._wake.clear()
             while self._waiting:
                 await self._publisher.fire(event_message(self._waiting.popleft(), self._names))
+
+
+def _worst(outcomes: Sequence[Outcome]) -> Outcome:
+    """Of the copies of one event."""
+    return next((outcome for outcome in outcomes if outcome is not Outcome.CONFIRMED), Outcome.CONFIRMED)
 
 
 def _prefix(outcomes: Sequence[Outcome]) -> int:

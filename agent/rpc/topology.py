@@ -17,9 +17,10 @@ from typing import Any
 from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from agent.names import Names
+from agent.rpc import notifications
 from agent.rpc.connection import ABSENT, BROKEN, NOT_OURS, describe, wire
 from agent.rpc.tasks import guarded
-from agent.settings import Rpc
+from agent.settings import Notifications, Rpc
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Layout:
 
     names: Names
     rpc: Rpc
+    notifications: Notifications = field(default_factory=Notifications)
 
     def exchanges(self) -> tuple[ExchangeSpec, ...]:
         names = self.names
@@ -78,6 +80,7 @@ class Layout:
             QueueSpec(names.fanout_queue, names.fanout, names.shared, arguments=fanout),
             QueueSpec(names.dead_letters, names.dead_letters, "", arguments=self._dead_letters()),
             *([self._events()] if self.rpc.events_queue else []),
+            *(self._notifications() if self.notifications.enabled else []),
         )
 
     def _work(self, version: str) -> dict[str, Any]:
@@ -90,6 +93,16 @@ class Layout:
 
     def _dead_letters(self) -> dict[str, Any]:
         return {"x-max-length": DEAD_LETTERS_KEPT, "x-message-ttl": self.rpc.dead_letter_ttl_s * 1000}
+
+    def _notifications(self) -> list[QueueSpec]:
+        """Declared by who publishes, so that nothing is lost before the first listener comes; exactly as the
+        listeners declare them."""
+        told = self.notifications
+        quorum = told.queue_type == "quorum"
+        durable = self.rpc.exchange_durable or quorum
+        arguments = {"x-queue-type": "quorum"} if quorum else {}
+        queues = [notifications.queue(told.topic, priority) for priority in notifications.PRIORITIES]
+        return [QueueSpec(queue, self.names.exchange, queue, durable, arguments) for queue in queues]
 
     def _events(self) -> QueueSpec:
         arguments = {"x-max-length": EVENTS_KEPT, "x-overflow": "drop-head"}

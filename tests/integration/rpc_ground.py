@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -28,15 +29,16 @@ from agent.rpc.client import ComputeClient
 from agent.rpc.connection import connect
 from agent.rpc.consumer import Consumer
 from agent.rpc.desk import Call, Request
-from agent.rpc.events import Ephemeral, OutboxSender
+from agent.rpc.events import Again, Ephemeral, OutboxSender
 from agent.rpc.heartbeats import Heartbeats
+from agent.rpc.notifications import notification
 from agent.rpc.probe import Probe
 from agent.rpc.publisher import Publisher
 from agent.rpc.reception import Bounds, Reception
 from agent.rpc.router import Router
 from agent.rpc.schema.results import Pong, Result
 from agent.rpc.topology import Layout, Topology
-from agent.settings import Amqp, Rpc
+from agent.settings import Amqp, Notifications, Rpc
 
 T = TypeVar("T")
 
@@ -203,11 +205,15 @@ class Edge:
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
 
-def make_edge(url: str, names: Names, bounds: Bounds | None = None, **rpc: Any) -> Edge:
+def make_edge(
+    url: str, names: Names, bounds: Bounds | None = None, notified: Notifications | None = None, **rpc: Any
+) -> Edge:
     amqp = Amqp(url=SecretStr(url), reconnect_s=0.1, heartbeat_s=5)
     settings = Rpc(exchange=names.exchange, topic=names.topic, **rpc)
     desk, outbox = Desk(names.host), Outbox(names.host)
-    topology = Topology(Layout(names, settings))
+    told = notified or Notifications()
+    topology = Topology(Layout(names, settings, told))
+    notify = partial(notification, names=names, topic=told.topic) if told.enabled else None
     publisher = Publisher(amqp, "events and answers", prepare=topology.declare)
     consumers: list[Consumer] = []
     probe = Probe(
@@ -235,7 +241,7 @@ def make_edge(url: str, names: Names, bounds: Bounds | None = None, **rpc: Any) 
         outbox,
         topology,
         publisher,
-        OutboxSender(outbox, publisher, names, Pulses(), heartbeats, homeless_s=1.0, again_s=0.1),
+        OutboxSender(outbox, publisher, names, Pulses(), heartbeats, notify=notify, again=Again(0.1, 1.0)),
         Ephemeral(publisher, names),
         reception,
         consumers[0],
@@ -252,10 +258,14 @@ def new_names(host: str = "h1") -> Names:
 
 @asynccontextmanager
 async def edge_on(
-    url: str, names: Names | None = None, bounds: Bounds | None = None, **rpc: Any
+    url: str,
+    names: Names | None = None,
+    bounds: Bounds | None = None,
+    notified: Notifications | None = None,
+    **rpc: Any,
 ) -> AsyncIterator[Edge]:
     """A running edge that takes commands."""
-    edge = make_edge(url, names or new_names(), bounds, **rpc)
+    edge = make_edge(url, names or new_names(), bounds, notified, **rpc)
     await edge.start()
     try:
         async with asyncio.timeout(SOON):

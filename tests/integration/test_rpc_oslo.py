@@ -15,6 +15,7 @@ from pydantic_core import from_json
 
 from agent.errors import Busy
 from agent.journal.records import Answer
+from agent.settings import Notifications
 from tests.integration.rpc_ground import Edge, Peer, edge_on, eventually, peer_on, soon
 from tests.rig.broker import Broker
 
@@ -221,3 +222,39 @@ async def test_a_call_without_a_monitor_gets_none(edge: Edge, peer: Peer) -> Non
         await peer.send(call("stop", "q", _timeout=timeout))
     await edge.desk.until(lambda: len(edge.desk.accepted) == 5)
     assert len(edge.heartbeats) == 0
+
+
+async def test_an_event_is_a_notification_too_where_that_is_wanted(broker: Broker) -> None:
+    async with edge_on(broker.url, notified=Notifications(enabled=True, topic=f"n{uuid4().hex}")) as edge:
+        async with peer_on(broker.url, edge.names) as peer:
+            sent = [edge.outbox.add_event(f"compute.instance.stop.{end}") for end in ("end", "error")]
+            await edge.outbox.emptied()
+            told = [await taken(peer, f"{topic_of(edge)}.{priority}") for priority in ("info", "error")]
+    assert [inner["event_type"] for inner in told] == [record.type for record in sent]
+    assert [int(inner["payload"]["sequence"]) for inner in told] == [1, 2]
+
+
+async def test_a_queue_of_notifications_that_was_deleted_is_made_again_and_nothing_is_lost(
+    broker: Broker,
+) -> None:
+    async with edge_on(broker.url, notified=Notifications(enabled=True, topic=f"n{uuid4().hex}")) as edge:
+        async with peer_on(broker.url, edge.names) as peer:
+            async with peer.connection.channel() as channel:
+                await channel.queue_delete(f"{topic_of(edge)}.info")
+            edge.outbox.add_event("compute.instance.stop.end")
+            await edge.outbox.emptied()
+            assert (await taken(peer, f"{topic_of(edge)}.info"))["event_type"] == "compute.instance.stop.end"
+
+
+def topic_of(edge: Edge) -> str:
+    return edge.topology._layout.notifications.topic
+
+
+async def taken(peer: Peer, queue: str) -> dict[str, Any]:
+    """The oldest notification of a queue."""
+    async with peer.connection.channel() as channel:
+        message = await (await channel.get_queue(queue)).get(no_ack=True)
+        assert message is not None
+        inner = from_json(from_json(message.body)["oslo.message"])
+        assert isinstance(inner, dict)
+        return inner

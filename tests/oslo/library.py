@@ -71,6 +71,8 @@ class Oslo:
     async def __aenter__(self) -> Self:
         log = self._stack.enter_context(self._log.open("ab"))
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        # For the queue manager's file of numbers.
+        environment["OSLO_LOCK_PATH"] = str(self._log.parent)
         if self._path is not None:
             environment["PYTHONPATH"] = str(self._path)
         self._process = await asyncio.create_subprocess_exec(

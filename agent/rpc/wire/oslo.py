@@ -48,6 +48,9 @@ _CONTEXT: dict[str, tuple[str, ...]] = {
     "project_id": ("project_id", "project", "tenant"),
 }
 
+# Arguments that `call(ctxt, method, **kwargs)` keeps for itself have another name there.
+_KEYWORDS = {"method_": "method"}
+
 _DISPATCHER = "oslo_messaging.rpc.dispatcher"
 
 
@@ -116,7 +119,7 @@ def decode(properties: Properties, inner: dict[str, Any], address: Address | Non
     ping = body.method == PING
     return Request(
         method="ping" if ping else body.method,
-        args={} if ping else body.args,
+        args={} if ping else {_KEYWORDS.get(key, key): value for key, value in body.args.items()},
         version=body.version or "1.0",
         caller=_caller(inner),
         identity=_identity(inner.get(_UNIQUE_ID)),

@@ -83,6 +83,11 @@ def test_a_bare_message_is_the_librarys_version_one() -> None:
     assert letter.request(address, NOW).method == "ping"
 
 
+def test_an_argument_that_its_call_has_a_parameter_for_has_another_name() -> None:
+    request = decode({"method": "plan", "args": {"method_": "spawn", "args": {"method_": 1}}})
+    assert request.args == {"method": "spawn", "args": {"method_": 1}}
+
+
 def test_what_the_library_ignores_is_ignored() -> None:
     assert decode({"method": "ping", "_new": 1, "trace": {}, "_context_traceparent": "00-1"}).method == "ping"
 
