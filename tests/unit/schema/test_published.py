@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft7Validator, Draft202012Validator
+from pydantic import BaseModel
 
 from agent.errors import BY_CODE
 from agent.names import Names
 from agent.rpc.schema import METHODS
 from agent.rpc.schema.asyncapi import document, messages, named, schema_of
 from agent.rpc.schema.asyncapi.channels import NAMES, Exchange, channels
+from agent.rpc.schema.asyncapi.dialect import schemas as schemas_of
 from agent.rpc.schema.asyncapi.examples import examples_of
 from agent.rpc.schema.envelope import Body, Parked
 from agent.rpc.schema.event_types import METHODS_WITH_EVENTS, TYPES
@@ -124,6 +126,39 @@ def test_every_messages_schema_is_one_by_draft_7_and_2020_12_and_stands_alone(me
     Draft202012Validator.check_schema({key: value for key, value in schema.items() if key != "$schema"})
     inside = {reference.removeprefix("#/definitions/") for reference in references(schema)}
     assert inside == schema.get("definitions", {}).keys()
+
+
+def schemas(value: Any) -> Iterator[dict[str, Any]]:
+    """Every schema in one, itself first."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from schemas(inner)
+    elif isinstance(value, dict):
+        yield value
+        for key, inner in value.items():
+            yield from schemas(list(inner.values()) if key == "properties" else inner)
+
+
+def test_nothing_is_in_a_schema_that_only_pydantic_or_openapi_know() -> None:
+    standard = {"uuid", "date-time", "password", "ipv4", "ipv6"}
+    found = list(schemas(list(COMPONENTS["schemas"].values())))
+    assert {one["format"] for one in found if "format" in one} <= standard
+    assert [one for one in found if "discriminator" in one or isinstance(one.get("default"), dict)] == []
+
+
+def test_a_field_named_like_a_keyword_is_left_alone() -> None:
+    class Odd(BaseModel):
+        format: str = "x"
+        discriminator: dict[str, str]
+        default: int
+
+    assert schemas_of([Odd])["Odd"]["properties"].keys() == {"format", "discriminator", "default"}
+
+
+def test_each_list_of_values_has_a_name_of_its_own_for_generators_of_code() -> None:
+    found = [one for one in schemas(list(COMPONENTS["schemas"].values())) if "enum" in one]
+    assert found
+    assert len({one["title"] for one in found}) == len(found)
 
 
 @pytest.mark.parametrize("channel", channels(), ids=lambda channel: channel.name)

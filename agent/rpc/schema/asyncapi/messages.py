@@ -25,7 +25,7 @@ from agent.docstrings import meaning
 from agent.errors import BY_CODE
 from agent.rpc.schema import METHODS, VERSION, Method
 from agent.rpc.schema.asyncapi import headers
-from agent.rpc.schema.asyncapi.dialect import Schema
+from agent.rpc.schema.asyncapi.dialect import Schema, pascal
 from agent.rpc.schema.envelope import CONTENT_TYPE, Body
 from agent.rpc.schema.event_types import TYPES, EventType
 from agent.rpc.schema.events import CONTENT_TYPE as CLOUD_EVENTS
@@ -83,7 +83,7 @@ def _all() -> Iterator[Published]:
 def _request(method: Method) -> Published:
     summary, _, more = _text(method.params).partition(". ")
     body = _model(
-        f"{_class(method.name)}Request",
+        f"{pascal(method.name)}Request",
         Body,
         f"Body of a request for `{method.name}`.",
         method=(Literal[method.name], Field()),
@@ -103,7 +103,7 @@ def _request(method: Method) -> Published:
 
 def _result(method: Method) -> Published:
     body = _model(
-        f"{_class(method.name)}Result",
+        f"{pascal(method.name)}Result",
         Result,
         f"Body of the answer to `{method.name}` when it is done.",
         result=(method.result, Field()),
@@ -147,7 +147,7 @@ def _event(kind: EventType) -> Published:
         kind.name,
         "event",
         kind.when,
-        _model(f"{_class(kind.name)}Event", CloudEvent, kind.when, **given),
+        _model(f"{pascal(kind.name)}Event", CloudEvent, kind.when, **given),
         _DURABLE if kind.durable else _EPHEMERAL,
         content_type=CLOUD_EVENTS,
         properties=headers.EVENT_PROPERTIES,
@@ -200,10 +200,6 @@ def _versions() -> tuple[str, ...]:
     """Those that an agent of this version takes."""
     major, _, minor = VERSION.partition(".")
     return tuple(f"{major}.{number}" for number in range(int(minor) + 1))
-
-
-def _class(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def _text(kind: type) -> str:
