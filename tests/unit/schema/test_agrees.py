@@ -1,7 +1,7 @@
 """The published schema of a request and the agent's own check say the same.
 
-The agent takes a little more: it reads "4" as a number. It never refuses what the schema takes, but where the schema
-has no word for it.
+The agent takes a little more: it reads "4" as a number. It never refuses what the schema takes, but where the
+schema has no word for it.
 """
 
 from __future__ import annotations
