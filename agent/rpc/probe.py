@@ -167,11 +167,10 @@ class Probe:
         # One that found no way doesn't make the way less quiet.
         way.quiet = way.quiet or way.sent
         way.confirmed = False
-        number, message = way.number, self._message(way)
-        (outcome,) = await self.post.publish([message])
+        (outcome,) = await self.post.publish([self._message(way)])
         if outcome is Outcome.CONFIRMED:
             way.confirmed = True
-        elif way.number == number:
+        else:
             way.sent = None
         if outcome in (Outcome.UNROUTABLE, Outcome.REFUSED):
             log.warning("probe.no_way", queue=way.queue, outcome=outcome.value)

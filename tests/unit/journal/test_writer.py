@@ -139,6 +139,29 @@ async def test_a_file_that_cannot_be_written_is_unavailable(writer: Writer) -> N
     await writer.write(add(1))
 
 
+async def test_the_disks_trouble_is_told_since_it_began_until_a_write_goes_well(writer: Writer) -> None:
+    await writer.read(lambda db: db.execute("PRAGMA query_only = ON").get)
+    seen = []
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await writer.write(add(1))
+        seen.append(writer.trouble)
+    assert seen[0] is not None
+    assert seen[0] == seen[1]
+    await writer.read(lambda db: db.execute("PRAGMA query_only = OFF").get)
+    await writer.write(add(1))
+    assert writer.trouble is None
+
+
+async def test_a_write_that_is_refused_by_itself_is_no_trouble_of_the_disk(writer: Writer) -> None:
+    def refuses(_: apsw.Connection) -> None:
+        raise Unavailable("too much waits for the broker")
+
+    with pytest.raises(Unavailable):
+        await writer.write(refuses)
+    assert writer.trouble is None
+
+
 async def test_a_file_held_by_another_is_unavailable(writer: Writer, disk: Disk) -> None:
     other = apsw.Connection(str(disk.path))
     other.execute("BEGIN IMMEDIATE")

@@ -209,6 +209,13 @@ async def test_one_that_finds_no_way_has_what_was_declared_looked_at_and_is_sent
         assert ground.lost
 
 
+async def test_a_way_on_which_none_comes_through_is_deaf_however_often_one_is_sent() -> None:
+    async with probing(Post(Outcome.UNROUTABLE), interval=0.05) as ground:
+        async with asyncio.timeout(10):
+            while ground.probe.deafness() is None:
+                await asyncio.sleep(0.005)
+
+
 @pytest.mark.parametrize(("outcome", "publishers"), [(Outcome.CONFIRMED, False), (None, True)])
 async def test_whose_fault_it_is_shows_in_whether_the_broker_took_the_probe(
     outcome: Outcome | None, publishers: bool
