@@ -161,12 +161,14 @@ class Ground:
 
 
 @asynccontextmanager
-async def watched(broker: Broker, pulses: Pulses | None = None, health: Health = WELL) -> AsyncIterator[Ground]:
+async def watched(
+    broker: Broker, pulses: Pulses | None = None, health: Health = WELL, works: float = 0.05
+) -> AsyncIterator[Ground]:
     async def look() -> Health:
         return health.judged()
 
     told: list[str] = []
-    patience = Patience(rebuild=0.1, ill=0.03, hopeless=0.2, works=0.05)
+    patience = Patience(rebuild=0.1, ill=0.03, hopeless=0.2, works=works)
     dog = Watchdog(broker, pulses or Pulses(), patience, look, interval_s=0.01, tell=told.append)
     task = asyncio.create_task(dog.run())
     try:
@@ -199,8 +201,8 @@ async def test_a_deaf_connection_is_built_anew_and_fed_meanwhile() -> None:
 
 async def test_a_mending_that_hangs_keeps_nobody_from_being_told() -> None:
     async with watched(Broker(DEAF_EDGE, heard=False, works=False, hangs=True)) as ground:
-        await ground.until(lambda: ground.broker.rebuilt == 1)
-        await ground.fed()
+        await ground.until(lambda: ground.told.count("WATCHDOG=1") > 50)
+        assert ground.broker.rebuilt == 1
 
 
 async def test_it_lets_go_when_a_fresh_connection_works_and_its_own_does_not_for_long() -> None:
@@ -210,6 +212,22 @@ async def test_it_lets_go_when_a_fresh_connection_works_and_its_own_does_not_for
         ground.listen()
         ground.broker.edge, ground.broker.heard = UP_EDGE, True
         await ground.fed()
+
+
+async def test_a_fresh_connection_that_worked_once_and_no_more_says_nothing_of_the_agent() -> None:
+    async with watched(Broker(AWAY_EDGE, heard=False), works=0.5) as ground:
+        await ground.until(lambda: ground.broker.tried == 1)
+        ground.broker.works = False
+        await ground.until(lambda: ground.broker.tried > 30)
+        assert ground.dog.verdict.feed
+
+
+def test_a_pulse_that_began_while_all_stood_still_isnt_ahead_of_its_time() -> None:
+    pulses = Pulses()
+    pulse = pulses.of("events", limit_s=5)
+    pulse.beat()
+    pulses.pass_over(3600)
+    assert pulse.stuck(time.monotonic() + 6)
 
 
 async def test_up_again_but_not_heard_yet_is_not_well() -> None:
