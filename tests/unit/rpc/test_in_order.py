@@ -35,6 +35,19 @@ async def test_work_with_different_keys_does_not_wait() -> None:
     await asyncio.gather(first, behind)
 
 
+async def test_what_comes_after_the_first_has_ended_waits_for_the_second() -> None:
+    in_order, log, gate = InOrder(), list[str](), asyncio.Event()
+    first = in_order.submit("a", work(log, "first"))
+    second = in_order.submit("a", work(log, "second", gate))
+    await first
+    third = in_order.submit("a", work(log, "third"))
+    await in_order.submit("b", work(log, "other"))
+    assert "third begins" not in log
+    gate.set()
+    await asyncio.gather(second, third)
+    assert log[-3:] == ["second ends", "third begins", "third ends"]
+
+
 async def test_failed_work_lets_the_next_go_on() -> None:
     in_order, log = InOrder(), list[str]()
 

@@ -94,6 +94,18 @@ def test_the_worst_comes_first() -> None:
     assert [p.severity for p in all_of_it.judged().problems] == ["fatal", "not_ready", "warning"]
 
 
+def test_who_isnt_fed_for_a_part_that_is_stuck_is_told_to_be_stuck_and_no_more() -> None:
+    starved = ill("watchdog", fed=False, why="stuck: outbox").model_copy(update={"tasks": (STUCK,)})
+    assert [p.code for p in starved.judged().problems] == ["task_stuck"]
+
+
+def test_of_two_connections_the_one_that_is_down_for_longer_is_told() -> None:
+    later = DOWN.model_copy(update={"since": SINCE + timedelta(minutes=1)})
+    for pair in ((DOWN, later), (later, DOWN)):
+        (problem,) = ill("broker", commands=pair[0], answers=pair[1]).judged().problems
+        assert problem.since == SINCE
+
+
 def test_it_can_be_read_back_also_when_a_later_version_has_more() -> None:
     text = WELL.judged().model_dump_json()
     assert Health.model_validate_json(text) == WELL.judged()

@@ -28,19 +28,29 @@ async def served(directory: Path, health: Health = WELL) -> AsyncIterator[Path]:
     async def look() -> Health:
         return health.judged()
 
+    left = _made(directory)
     task = asyncio.create_task(HealthServer(directory / SOCKET, look).run())
     try:
-        await listens(directory)
+        await listens(directory, left)
         assert not task.done()
         yield directory
     finally:
         await end(task)
 
 
-async def listens(directory: Path) -> None:
+async def listens(directory: Path, left: object = None) -> None:
+    """On another socket than what was `left` there."""
     async with asyncio.timeout(10):
-        while not (directory / SOCKET).exists():
+        while _made(directory) in (None, left):
             await asyncio.sleep(0.001)
+
+
+def _made(directory: Path) -> tuple[int, int] | None:
+    try:
+        found = (directory / SOCKET).lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_ctime_ns
 
 
 async def page(directory: Path, name: str) -> tuple[int, str]:
