@@ -1,0 +1,1 @@
+"""A scheduler: which guest runs on which host. See README.md."""
