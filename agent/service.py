@@ -151,7 +151,8 @@ class Service:
             self._settings.state_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
         except OSError as failure:
             raise StartRefused(
-                f"state_dir {self._settings.state_dir} can't be made: {failure.strerror}"
+                f"state_dir {self._settings.state_dir} can't be made: {failure.strerror}; "
+                "make it a directory that belongs to the agent's user, or set another state_dir"
             ) from failure
 
     async def _open_journal(self) -> Journal:

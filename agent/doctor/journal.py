@@ -15,11 +15,14 @@ from agent.hypervisor.storage.blocking import look
 from agent.hypervisor.storage.capacity import MIB
 from agent.journal import migrations
 from agent.journal.reading import Damaged, Reader, State, TooLong, Unreadable
+from agent.journal.refusal import StartRefused
+from agent.journal.sealing import KeyFile
 from agent.settings import Settings
 
 READ_S = 20.0
 OLD = timedelta(hours=1)
 """An operation that isn't finished by then is worth a look."""
+RESTORE = "restore the key that it was written with: without it no agent starts on this journal"
 SET_ASIDE = "the agent's next start sets it aside and begins a new one; the page on promises says what is lost"
 
 
@@ -31,6 +34,9 @@ def examine(settings: Settings, seconds: float = READ_S) -> Iterator[Finding]:
     """Blocking."""
     path = settings.state_dir / "journal.db"
     yield from _set_aside(path)
+    if path.exists() and not path.is_file():
+        yield broken(f"{path} is no file", "restore the journal that was here, or remove it: the agent makes one")
+        return
     try:
         with Reader.open(path, seconds) as journal:
             schema = journal.schema()
@@ -44,7 +50,7 @@ def examine(settings: Settings, seconds: float = READ_S) -> Iterator[Finding]:
                 return
             yield from _state(path, journal.state(), settings)
             yield _soundness(path, journal)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         yield warning(f"there is no journal at {path}", "start the agent: it makes one")
     except PermissionError as error:
         raise CantCheck(f"{path}: {error.strerror}", "run this as root or as the agent's user") from error
@@ -80,6 +86,7 @@ def _state(path: Path, state: State, settings: Settings) -> Iterator[Finding]:
     if state.host is not None and state.host != settings.host:
         says = f"{path} is the journal of host {state.host!r}, the settings say {settings.host!r}"
         yield broken(says, "set the host name back, or give this agent a state_dir of its own")
+    yield from _key(path, state, settings)
     for word in state.waiting:
         says = f"operation {word.id} ({word.method}) is {word.status.value} since {word.at:%Y-%m-%d %H:%M:%SZ}"
         mend = f"look: agent-cli operations {word.id}; then agent-cli send retry_operation or abandon_operation"
@@ -88,6 +95,22 @@ def _state(path: Path, state: State, settings: Settings) -> Iterator[Finding]:
     if state.unsent >= settings.journal.outbox_limit:
         says = f"{state.unsent} answers and events wait for the broker: changes are refused"
         yield broken(says, "bring the broker back, and the agent")
+
+
+def _key(path: Path, state: State, settings: Settings) -> Iterator[Finding]:
+    """Without the one that it was written with no agent starts on it."""
+    given, file = settings.journal.key, path.with_name("journal.key")
+    try:
+        key = KeyFile.load(file) if given is None else KeyFile.from_bytes(given.get_secret_value().encode())
+    except StartRefused as refusal:
+        yield broken(str(refusal), RESTORE)
+    except FileNotFoundError:
+        yield broken(f"the journal's key {file} isn't there", RESTORE)
+    except PermissionError as error:
+        yield unchecked(f"the journal's key {file}: {error.strerror}", "run this as root or as the agent's user")
+    else:
+        if state.key_check not in (None, key.check):
+            yield broken(f"{path} was written with another key than this", RESTORE)
 
 
 def _late(state: State) -> Iterator[Finding]:

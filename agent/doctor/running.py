@@ -43,7 +43,11 @@ MENDS = {
 
 async def check(settings: Settings) -> Findings:
     state_dir = settings.state_dir
-    pid = await look(lambda: holder(state_dir), "looking for the agent")
+    try:
+        pid = await look(lambda: holder(state_dir), "looking for the agent")
+    except OSError as error:
+        says = f"no agent can use {state_dir} as state_dir: {error.filename}: {error.strerror}"
+        return [broken(says, "make it a directory that belongs to the agent's user, or set another state_dir")]
     if pid is None:
         return [
             warning(f"no agent runs in {state_dir}", "start it: systemctl start compute-agent"),

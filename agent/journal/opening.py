@@ -47,16 +47,22 @@ class Opened:
 
 
 def open_journal(path: Path, key: KeyFile, host: str, now: datetime) -> Opened:
-    """Raises StartRefused: a newer schema, another host, another key, or a file that can't be opened; NoRoom on a
-    full disk."""
+    """Raises StartRefused: a newer schema, another host, another key, a file that can't be opened or that another
+    process holds; NoRoom on a full disk."""
     try:
         _make_private(path)
         return _open(path, key, host)
     except DAMAGED as failure:
         _set_aside(path, str(failure), now)
+    except apsw.BusyError as failure:
+        raise StartRefused(
+            f"the journal {path} is held by another process: nobody but the agent may open it; "
+            f"fuser {path} tells who does"
+        ) from failure
     except (OSError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.FullError, apsw.IOError) as failure:
         refusal = NoRoom if _is_full(path.parent) else StartRefused
-        raise refusal(f"the journal {path} can't be opened for writing: {failure}") from failure
+        mend = "it must be a file that the agent's user may write"
+        raise refusal(f"the journal {path} can't be opened for writing: {failure}; {mend}") from failure
     _make_private(path)
     return _open(path, key, host)
 
@@ -118,12 +124,11 @@ def _set_aside(path: Path, problem: str, now: datetime) -> None:
 
 def _pin(db: apsw.Connection, key: KeyFile, host: str) -> UUID:
     row = db.execute("SELECT host, stream, key_check FROM journal").fetchone()
-    check = key.digest(b"this is the key")
     if row is None:
         stream = uuid4()
         db.execute(
             "INSERT INTO journal (only, host, stream, key_check) VALUES (1, ?, ?, ?)",
-            (host, str(stream), check),
+            (host, str(stream), key.check),
         )
         return stream
     if row[0] != host:
@@ -131,7 +136,7 @@ def _pin(db: apsw.Connection, key: KeyFile, host: str) -> UUID:
             f"{db.filename} is the journal of host {row[0]!r}, this agent is {host!r}: "
             "set the host name back, or give this agent a state_dir of its own"
         )
-    if row[2] != check:
+    if row[2] != key.check:
         raise StartRefused(
             f"{db.filename} was written with another key: restore the key it was written with; "
             "or, when that is lost, move the journal away: operations under way are then not known any more"

@@ -77,9 +77,11 @@ class Knowledge:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How the journal is. `newest` is the latest time in it; `unsent` are answers and events."""
+    """How the journal is. `key_check` tells its key from others; `newest` is the latest time in it; `unsent` are
+    answers and events."""
 
     host: str | None
+    key_check: str | None
     schema: int
     unfinished: int
     oldest_unfinished: datetime | None
@@ -120,8 +122,8 @@ class Reader:
         return migrations.version(self._db)
 
     def state(self) -> State:
-        row = self._db.execute("SELECT host, unsent FROM journal").fetchone()
-        host, unsent = row or (None, 0)
+        row = self._db.execute("SELECT host, key_check, unsent FROM journal").fetchone()
+        host, key_check, unsent = row or (None, None, 0)
         of_unfinished = "FROM operations WHERE status IN ('queued', 'running')"
         oldest = self._db.execute(f"SELECT min(accepted_at) {of_unfinished}").get
         newest = self._db.execute(
@@ -130,6 +132,7 @@ class Reader:
         ).get
         return State(
             host=host,
+            key_check=key_check,
             schema=self.schema(),
             unfinished=self._db.execute(f"SELECT count(*) {of_unfinished}").get,
             oldest_unfinished=None if oldest is None else to_time(oldest),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import stat
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -45,12 +46,27 @@ class KeyFile:
         try:
             if not path.exists():
                 _create(path, Fernet.generate_key())
+            return cls.load(path)
+        except OSError as failure:
+            raise StartRefused(f"the journal's key {path} can't be read: {failure.strerror}") from failure
+
+    @classmethod
+    def load(cls, path: Path) -> KeyFile:
+        """Read `path`. Raises StartRefused; FileNotFoundError, PermissionError."""
+        try:
             _check_mode(path)
             return cls(path.read_bytes().strip())
+        except (FileNotFoundError, PermissionError):
+            raise
         except OSError as failure:
             raise StartRefused(f"the journal's key {path} can't be read: {failure.strerror}") from failure
         except ValueError as failure:
             raise StartRefused(f"the journal's key {path} is damaged: {failure}; restore it") from None
+
+    @property
+    def check(self) -> str:
+        """What a journal keeps to know its key by."""
+        return self.digest(b"this is the key")
 
     def seal(self, clear: str) -> str:
         return self._fernet.encrypt(clear.encode()).decode()
@@ -93,7 +109,10 @@ def _create(path: Path, key: bytes) -> None:
 
 
 def _check_mode(path: Path) -> None:
-    mode = path.stat().st_mode & 0o777
+    found = path.stat().st_mode
+    if not stat.S_ISREG(found):
+        raise StartRefused(f"the journal's key {path} is no file: restore the key it was")
+    mode = found & 0o777
     if mode & 0o077:
         raise StartRefused(
             f"the journal's key {path} can be read by others (mode {mode:04o}): chmod 600 it, "

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
+from cryptography.fernet import Fernet
 
 from agent.doctor.finding import Finding, Verdict
 from agent.doctor.journal import check, examine
@@ -24,7 +25,9 @@ def settings(directory: Path, **more: Any) -> Settings:
 
 @pytest.fixture
 async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
-    opened = await Journal.open(tmp_path / "journal.db", KeyFile.load_or_create(tmp_path / "key"), host="h1")
+    opened = await Journal.open(
+        tmp_path / "journal.db", KeyFile.load_or_create(tmp_path / "journal.key"), host="h1"
+    )
     yield opened
     await opened.close()
 
@@ -54,7 +57,7 @@ async def test_an_operation_that_waits_for_a_person_is_told(
 
 async def test_an_operation_that_is_unfinished_for_long_is_told(tmp_path: Path) -> None:
     long_ago = datetime.now(UTC) - timedelta(hours=2)
-    key = KeyFile.load_or_create(tmp_path / "key")
+    key = KeyFile.load_or_create(tmp_path / "journal.key")
     journal = await Journal.open(tmp_path / "journal.db", key, host="h1", clock=lambda: long_ago)
     await accepted(journal)
     assert "1 operations unfinished" in only(tmp_path, Verdict.WARNING).says
@@ -98,3 +101,31 @@ async def test_a_journal_that_was_set_aside_is_told(journal: Journal, tmp_path: 
 
 def test_a_host_without_a_journal_is_told(tmp_path: Path) -> None:
     assert "there is no journal" in only(tmp_path, Verdict.WARNING).says
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda key: key.unlink(), "isn't there"),
+        (lambda key: key.write_bytes(b"no key"), "is damaged"),
+        (lambda key: key.chmod(0o644), "can be read by others"),
+        (lambda key: key.write_bytes(Fernet.generate_key()), "another key"),
+        (lambda key: (key.unlink(), key.mkdir()), "is no file"),
+    ],
+)
+async def test_a_key_that_no_agent_can_start_with_is_told(
+    journal: Journal, tmp_path: Path, spoil: Callable[[Path], object], says: str
+) -> None:
+    spoil(tmp_path / "journal.key")
+    assert says in only(tmp_path, Verdict.BROKEN).says
+
+
+async def test_a_key_that_is_given_takes_the_place_of_the_file(journal: Journal, tmp_path: Path) -> None:
+    given = (tmp_path / "journal.key").read_text()
+    (tmp_path / "journal.key").unlink()
+    assert only(tmp_path, Verdict.OK, journal={"key": given})
+
+
+def test_a_directory_in_the_journals_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").mkdir()
+    assert "no file" in only(tmp_path, Verdict.BROKEN).says

@@ -26,6 +26,18 @@ async def test_an_agent_that_runs_and_has_no_socket_is_broken(tmp_path: Path) ->
     assert (finding.verdict, "doesn't answer" in finding.says) == (Verdict.BROKEN, True)
 
 
+@pytest.mark.parametrize("below", ["", "lock"])
+async def test_a_state_dir_that_no_agent_can_use_is_told(tmp_path: Path, below: str) -> None:
+    place = tmp_path / "place"
+    if below:
+        (place / below).mkdir(parents=True)
+    else:
+        place.touch()
+    (finding,) = await check(Settings(host="h1", state_dir=place))
+    assert (finding.verdict, str(place) in finding.says) == (Verdict.BROKEN, True)
+    assert "set another state_dir" in str(finding.mend)
+
+
 def test_a_well_agent_is_told_with_its_pid() -> None:
     (finding,) = _told(WELL)
     assert finding.verdict is Verdict.OK

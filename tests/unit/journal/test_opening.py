@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import apsw
@@ -48,6 +50,33 @@ async def test_the_files_are_readable_by_the_agent_only(journal: Journal, tmp_pa
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
     assert {"journal.db", "journal.db-wal", "journal.key"} <= modes.keys()
     assert set(modes.values()) == {0o600}
+
+
+HOLD = """
+import sys, apsw
+db = apsw.Connection(sys.argv[1])
+db.execute("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE").fetchall()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_a_journal_that_another_process_holds_is_refused_and_left_as_it_is(
+    tmp_path: Path, clock: Clock
+) -> None:
+    path = tmp_path / "journal.db"
+    settings(path, clock)
+    key = KeyFile.load_or_create(path.with_name("journal.key"))
+    # In a process of its own: the kernel's locks are a process's, not a connection's.
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(StartRefused, match="held by another process"):
+            opening_module.open_journal(path, key, "host-1", clock())
+    opening_module.open_journal(path, key, "host-1", clock()).db.close()
+    assert list(tmp_path.glob("*.corrupt-*")) == []
 
 
 async def test_another_hosts_journal_is_refused(journal: Journal, open_journal: Open) -> None:
