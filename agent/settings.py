@@ -15,7 +15,7 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -30,6 +30,16 @@ from agent.settings_broker import Group
 
 CONFIG_FILE = Path("/etc/compute-agent/agent.toml")
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9])?$")]
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("an absolute path, as in /var/lib/compute-agent")
+    return path
+
+
+# Compared with what libvirt and the mounts call things, and told to QEMU, which runs elsewhere.
+StateDir = Annotated[Path, AfterValidator(_absolute)]
 AmqpName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,127}$")]
 
 
@@ -168,7 +178,7 @@ class Settings(BaseSettings):
 
     host: HostName = Field(default_factory=socket.gethostname)
     """Name of this host in queues and events; default the system's host name. Pinned in the journal."""
-    state_dir: Path = Path("/var/lib/compute-agent")
+    state_dir: StateDir = Path("/var/lib/compute-agent")
     """Journal, image cache, instances; locked by one agent."""
     report_interval_s: float = Field(default=60, gt=0)
     """Seconds between `compute.host.report` events."""

@@ -21,7 +21,7 @@ from agent.errors import AgentError, Unavailable
 from agent.settings_errors import SettingsError
 
 _ADVICE = {
-    "conflict": "read the state again: agent-cli show",
+    "conflict": "read the state again: agent-cli show, or agent-cli operations",
     "busy": "come back later, to the same host",
     "unavailable": "wait and try again",
     "no_capacity": "take another host",

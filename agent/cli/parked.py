@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agent.cli.values import Secrets, pair_of, put, shape_at
+from agent.cli.values import Secrets, assignment_of, put, shape_at
 from agent.rpc.schema import METHODS
 from agent.rpc.schema.envelope import PLACEHOLDER
 from agent.rpc.shape import PLAIN, shape_of
@@ -49,7 +49,7 @@ def mended(
     if identity is not None and method is not None and method.kind == "change":
         args["idempotency_key"] = identity
     for assignment in assignments:
-        path, value = pair_of(assignment)
+        path, value = assignment_of(assignment)
         put(args, path, secrets.resolve(value, shape_at(shape, args, path), path))
     if left := list(_placeholders(request)):
         more = " ".join(f"--set {path.removeprefix('args.')}=..." for path in left)

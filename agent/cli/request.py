@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import click
 
 from agent.cli import files, options, shortcuts
-from agent.cli.values import Secrets, Tree, merged, pair_of, put, shape_at
+from agent.cli.values import Secrets, Tree, assignment_of, merged, put, shape_at
 from agent.rpc.schema import Method
 from agent.rpc.schema.base import Message
 from agent.rpc.shape import shape_of
@@ -67,7 +67,7 @@ def draft(method: Method, values: Mapping[str, Any], secrets: Secrets) -> Draft:
     args = _from_file(method, values["spec_file"]) if values.get("spec_file") else {}
     args = merged(args, secrets.resolve(_from_options(method, values), shape))
     for assignment in values.get("assignments", ()):
-        path, value = pair_of(assignment)
+        path, value = assignment_of(assignment)
         path = _full_path(method, path)
         value = secrets.resolve(value, shape_at(shape, args, path), path)
         put(args, path, value)

@@ -50,6 +50,14 @@ def object_of(text: str) -> Tree:
     return tree
 
 
+def assignment_of(text: str) -> tuple[str, Any]:
+    """What `--set` was given. Raises click.UsageError that names it."""
+    try:
+        return pair_of(text)
+    except click.UsageError as error:
+        raise click.UsageError(f"--set: {error.message}") from None
+
+
 def pair_of(text: str) -> tuple[str, Any]:
     """`key=value`. The text isn't repeated in the error: it may hold a secret."""
     key, equals, value = text.partition("=")

@@ -6,10 +6,11 @@ returns. Reads ask the hypervisor or the journal and never wait behind a job.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
@@ -42,6 +43,8 @@ from agent.rpc.schema.base import Params
 from agent.spec import PowerState
 
 log = structlog.get_logger(__name__)
+
+W = TypeVar("W", bound=enum.StrEnum)
 
 PIECE = 100
 """Operations that are read and shown at once."""
@@ -159,6 +162,8 @@ class Handlers:
         return results.GotInstance(observed_at=seen.at, instance=self._show(seen, generation))
 
     async def _list_instances(self, asked: params.ListInstances) -> results.InstanceList:
+        if asked.power_state is not None:
+            _word(PowerState, "power_state", asked.power_state)
         known = await self._in.journal.generations()
         seen = await self._looks.at_all()
         shown = [self._show(each, known.get(each.view.uuid, 0)) for each in seen]
@@ -208,7 +213,7 @@ class Handlers:
     ) -> list[OperationRecord]:
         return await self._in.journal.operations(
             instance_uuid=asked.instance_uuid,
-            statuses=None if asked.status is None else [_status(asked.status)],
+            statuses=None if asked.status is None else [_word(Status, "status", asked.status)],
             method=asked.method,
             limit=limit,
             before=before,
@@ -251,12 +256,13 @@ def _in_utc(moment: datetime) -> datetime:
         return (datetime.min if moment.year == 1 else datetime.max).replace(tzinfo=UTC)
 
 
-def _status(word: str) -> Status:
+def _word(kind: type[W], field: str, word: str) -> W:
+    """A filter by a word that doesn't exist would find nothing, which is no answer."""
     try:
-        return Status(word)
+        return kind(word)
     except ValueError:
-        known = ", ".join(Status)
-        raise InvalidRequest.field("status", f"{word!r} is no status", f"take one of {known}") from None
+        known = ", ".join(kind)
+        raise InvalidRequest.field(field, f"{word!r} is none", f"take one of {known}") from None
 
 
 def _readable_uuid(args: dict[str, Any]) -> UUID | None:

@@ -55,6 +55,12 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path)
 
 
+def test_a_state_dir_that_depends_on_where_the_agent_is_started_is_refused() -> None:
+    (said,) = read({"COMPUTE_AGENT_STATE_DIR": "state"})
+    assert "state_dir" in said
+    assert "absolute" in said
+
+
 def test_good_settings_are_read_from_files_and_environment(tmp_path: Path) -> None:
     (tmp_path / "agent.toml").write_text('host = "a"\n[rpc]\ntopic = "t"\nprefetch = 8\n')
     (tmp_path / "conf.d").mkdir()

@@ -162,7 +162,7 @@ def test_a_volume_is_said_shortly(option: str, text: str, info: dict[str, Any]) 
         (("--cpu", "{"), "--cpu: not JSON"),
         (("--vcpus", "many"), "'many' is not a valid integer"),
         (("--firmware", "efi"), "'efi' is not one of 'bios', 'uefi'"),
-        (("--set", "vcpus"), "key=value is expected"),
+        (("--set", "vcpus"), "--set: key=value is expected"),
         (("--ssh-key", "/none"), "--ssh-key: /none: No such file"),
         (("-f", "/none.yaml"), "/none.yaml: No such file"),
         (("--no-such-option",), "No such option"),

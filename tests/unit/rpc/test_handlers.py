@@ -183,6 +183,11 @@ async def test_an_unknown_status_is_refused_with_those_that_are_known(desk: Desk
         await desk.read("list_operations", status="done")
 
 
+async def test_an_unknown_power_state_is_refused_with_those_that_are_known(desk: Desk) -> None:
+    with pytest.raises(InvalidRequest, match="running"):
+        await desk.read("list_instances", power_state="on")
+
+
 async def test_events_are_replayed_as_they_were_numbered(desk: Desk) -> None:
     await desk.do("spawn", instance())
     replayed: results.Replayed = await desk.read("replay_events", from_sequence=1)
