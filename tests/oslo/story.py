@@ -15,7 +15,7 @@ from typing import Any
 import oslo_messaging
 from oslo_config import cfg
 
-WAIT_S = 120
+WAIT_S = 200
 
 
 class Told:

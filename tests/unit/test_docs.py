@@ -219,3 +219,14 @@ def drawn_paths(block: str) -> list[str]:
         found += [above + name for name in names]
         parents.append((indent, names[0]))
     return found
+
+
+def test_every_test_that_the_page_on_oslo_names_is_there() -> None:
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", (ROOT / "docs/reference/oslo-messaging.md").read_text()))
+    there = {
+        name
+        for path in (ROOT / "tests/oslo").glob("test_*.py")
+        for name in re.findall(r"def (test_[a-z0-9_]+)", path.read_text())
+    }
+    assert named
+    assert named <= there
