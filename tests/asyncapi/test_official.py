@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft7Validator
 
 from agent.rpc.schema.asyncapi import ASYNCAPI, messages
+
+pytestmark = pytest.mark.slow  # needs Node.js, which nothing else does
 
 HERE = Path(__file__).parent
 OFFICIAL = HERE / "node_modules/@asyncapi/specs/schemas" / f"{ASYNCAPI}-without-$id.json"
