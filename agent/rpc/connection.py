@@ -71,6 +71,12 @@ class _Connection(aio_pika.Connection):
         super().__init__(*args, **kwargs)
         self.kwargs["transport_factory"] = Transport()
 
+    def __del__(self) -> None:
+        """The library closes what was forgotten. One that never came about has nothing to close, and is collected
+        on whatever thread: closing it from there would be a warning in the log of an outage."""
+        if self.transport is not None:
+            super().__del__()
+
 
 async def connect(amqp: Amqp, name: str) -> AbstractConnection:
     """A plain connection. `name` is what the broker's operator sees. Raises one of BROKEN."""
