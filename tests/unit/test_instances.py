@@ -121,6 +121,21 @@ async def test_a_cancelled_job_that_waits_never_begins(work: Work) -> None:
     assert work.log == ["runs begins", "waits withdrawn: no more", "runs ends"]
 
 
+async def test_what_an_earlier_run_began_needs_its_turn_even_to_be_cancelled(work: Work) -> None:
+    instances = Instances(max_waiting=4)
+    instances.submit(A, work.job("runs", waits=True))
+    await work.began["runs"].wait()
+    resumed = work.job("resumed")
+    resumed.resumed = True
+    instances.submit(A, resumed)
+    cancelling = asyncio.create_task(instances.cancel(resumed.operation_id, "no more"))
+    await asyncio.sleep(0)
+    assert resumed.cancelled == "no more"
+    work.gates["runs"].set()
+    assert await cancelling
+    assert work.log == ["runs begins", "runs ends", "resumed withdrawn: no more"]
+
+
 async def test_cancelling_returns_when_the_job_has_cleaned_up(work: Work) -> None:
     instances = Instances(max_waiting=4)
     job = work.job("runs", waits=True)
@@ -282,3 +297,4 @@ def test_the_oldest_is_forgotten_whoevers_it_is() -> None:
     memory.keep(past(A, 6, 7))
     assert memory.at(B, seconds(2.5)) is None
     assert memory.at(A, seconds(4.5)) is not None
+    assert len(memory._of) == 1, "nothing is kept of an instance of which nothing is remembered"
