@@ -29,15 +29,15 @@ from agent import logs
 from agent.errors import AgentError, Busy
 from agent.journal.records import Address, Answer
 from agent.operations.outcome import bug, error_body
-from agent.rpc import dead_letters, wire
+from agent.rpc import answers, dead_letters, wire
+from agent.rpc.answers import Answers
 from agent.rpc.dead_letters import Cast, Refused, parked
 from agent.rpc.desk import Call, Desk, Request, Source
 from agent.rpc.heartbeats import Heartbeats
 from agent.rpc.in_order import InOrder
-from agent.rpc.message import Outgoing, Properties
+from agent.rpc.message import Properties
 from agent.rpc.publisher import Outcome
 from agent.rpc.router import Router
-from agent.rpc.strays import Strays
 from agent.rpc.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -100,10 +100,8 @@ class Delivery(Protocol):
         ...
 
 
-class Post(Protocol):
+class Post(answers.Post, Protocol):
     """What of the publisher is used here."""
-
-    async def deliver(self, message: Outgoing) -> Outcome: ...
 
     async def reset(self) -> None: ...
 
@@ -148,10 +146,10 @@ class Reception:
     clock: Clock = lambda: datetime.now(UTC)
     _in_order: InOrder = field(default_factory=InOrder)
     _reading: set[asyncio.Task[None]] = field(default_factory=set)
-    _strays: Strays = field(init=False)
+    _answers: Answers = field(init=False)
 
     def __post_init__(self) -> None:
-        self._strays = Strays(self.post, keep_s=self.bounds.homeless_s)
+        self._answers = Answers(self.post, homeless_s=self.bounds.homeless_s)
 
     def take(self, delivery: Delivery) -> None:
         """Called in the order of delivery. Never raises, never waits."""
@@ -171,7 +169,7 @@ class Reception:
         assert call is not None  # noqa: S101 - _understand returned
         if call.method.kind == "change":
             own(gate.accepting, self._in_order.submit(order_key(call), lambda: self._accept(read, call)))
-        elif len(self._reading) < self.bounds.reads:
+        elif len(self._reading) < self.bounds.reads and not self._answers.full:
             own(self._reading, asyncio.create_task(self._answer(read, call)))
         else:
             self._refuse(read, Busy(f"{self.bounds.reads} questions are being answered"))
@@ -181,7 +179,7 @@ class Reception:
         if self._reading:
             await asyncio.wait(self._reading, timeout=timeout)
         await end(*self._reading)
-        await self._strays.close()
+        await self._answers.close(timeout)
 
     def _understand(self, read: _Read) -> None:
         """As far as it goes: what was understood before an error is kept for the refusal."""
@@ -231,7 +229,9 @@ class Reception:
             finally:
                 self.heartbeats.end(read.address)
             message = wire.encode(read.address, answer, uuid4().hex, persistent=False)
-            await self._reply(message, call.request.deadline)
+            deadline = call.request.deadline
+            left = None if deadline is None else max(0.0, (deadline - self.clock()).total_seconds())
+            self._answers.send(message, left)
 
     def _refuse(self, read: _Read, refusal: AgentError) -> None:
         """In a task of its own, so that what comes behind doesn't wait until the broker takes the refusal."""
@@ -241,27 +241,12 @@ class Reception:
         with _bound(read.request, read.call):
             log.info("request.refused", code=refusal.code, queue=read.delivery.queue)
             if read.address is not None:
-                await self._reply(wire.refuse(read.address, refusal, uuid4().hex), None)
+                await self._answers.send(wire.refuse(read.address, refusal, uuid4().hex), None)
             elif read.delivery.source is not Source.FANOUT:
                 # A broadcast would be parked once for each host.
                 await self._park(read, refusal)
                 await self._tell_refused(read, refusal)
             read.delivery.ack()
-
-    async def _reply(self, message: Outgoing, deadline: datetime | None) -> None:
-        """Until the broker has it, or nobody waits for it any more. One whose queue is missing is tried again
-        beside: other answers needn't wait for it."""
-        left = None if deadline is None else max(0.0, (deadline - self.clock()).total_seconds())
-        try:
-            async with asyncio.timeout(left):
-                outcome = await self.post.deliver(message)
-        except TimeoutError:
-            log.info("reply.too_late", reply_to=message.routing_key)
-            return
-        if outcome is Outcome.UNROUTABLE:
-            self._strays.keep(message, left)
-        elif outcome is Outcome.REFUSED:
-            log.warning("reply.dropped", reply_to=message.routing_key, outcome=outcome.value)
 
     async def _park(self, read: _Read, error: AgentError) -> None:
         delivery, request = read.delivery, read.request

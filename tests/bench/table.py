@@ -9,6 +9,7 @@ from tests.bench.bed import Bed
 from tests.bench.casts import casts, spawn_rate
 from tests.bench.figures import Figure
 from tests.bench.frozen import frozen_guest, frozen_libvirtd
+from tests.bench.oslo import oslo
 from tests.bench.recovery import recovery
 from tests.bench.soak import soak
 from tests.bench.start import cli_start
@@ -21,6 +22,7 @@ BENCHES: dict[str, Bench] = {
     "spawn-rate": spawn_rate,
     "spawn-share": spawn_share,
     "ping": ping,
+    "oslo": oslo,
     "cli-start": cli_start,
     "soak": soak,
     "recovery": recovery,

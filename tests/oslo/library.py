@@ -96,6 +96,10 @@ class Oslo:
         await self._reading
         await self._stack.aclose()
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         """As a client dies: without a word."""
         if self._process.returncode is None:
