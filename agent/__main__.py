@@ -12,8 +12,11 @@ import os
 import sys
 from pathlib import Path
 
+from agent.standard_streams import open_standard_streams
+
 
 def main() -> None:
+    open_standard_streams()
     asked = _parse()
     if asked.config is not None:
         os.environ["COMPUTE_AGENT_CONFIG"] = str(asked.config)

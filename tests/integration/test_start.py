@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from uuid import uuid4
 
@@ -53,6 +54,15 @@ def test_what_a_ready_agent_has_loaded_is_left_out_of_garbage_collection(tmp_pat
         lines = [json.loads(line) for line in daemon.log.read_text().splitlines()]
     (kept,) = [line["objects_kept"] for line in lines if line["event"] == "agent.settled"]
     assert kept > 50_000
+
+
+def test_an_agent_without_standard_error_serves_all_the_same(tmp_path: Path, broker: Broker) -> None:
+    served = {**FAKE, "COMPUTE_AGENT_AMQP__URL": broker.url}
+    daemon = Daemon(tmp_path, f"h-{uuid4().hex[:8]}", served)
+    daemon.command = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *daemon.command]
+    with daemon:
+        assert [os.readlink(f"/proc/{daemon.pid}/fd/{number}") for number in range(3)] == [os.devnull] * 3
+        assert daemon.stop() == 0
 
 
 def test_a_state_directory_that_cant_hold_disks_is_told(tmp_path: Path) -> None:
