@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO
 
 
 def open_standard_streams() -> None:
@@ -17,9 +16,9 @@ def open_standard_streams() -> None:
     for number in (0, 1, 2):
         if not _is_open(number):
             _open(number)
-    sys.stdin = sys.stdin or _stream(0, "r")
-    sys.stdout = sys.stdout or _stream(1, "w")
-    sys.stderr = sys.stderr or _stream(2, "w")
+    sys.stdin = sys.stdin or os.fdopen(0, "r", closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def _is_open(number: int) -> bool:
@@ -37,8 +36,3 @@ def _open(number: int) -> None:
     else:
         os.dup2(opened, number)
         os.close(opened)
-
-
-def _stream(number: int, mode: str) -> TextIO:
-    stream: TextIO = os.fdopen(number, mode, closefd=False)
-    return stream
