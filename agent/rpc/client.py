@@ -43,7 +43,7 @@ from agent.rpc.message import Outgoing
 from agent.rpc.parked import ParkedMessage
 from agent.rpc.publisher import Outcome, Publisher
 from agent.rpc.remote import Methods
-from agent.rpc.replies import Expected, Replies
+from agent.rpc.replies import Expected, Read, Replies, in_plain
 from agent.rpc.schema import VERSION, Method
 from agent.rpc.schema.base import Message, Params
 from agent.rpc.schema.envelope import DEADLINE, PLACEHOLDER, REPLY_EXCHANGE, Reply
@@ -65,7 +65,7 @@ class ComputeClient(Methods):
 
     `broker` is a URL, or settings for one with certificates. `app_id` is part of what makes message_ids one's
     own. `replies_exchange`: have answers published to the exchange for them, so that agents need no right on
-    the default exchange.
+    the default exchange. `read`: how an answer is read, for a client of another format.
     """
 
     def __init__(
@@ -76,12 +76,13 @@ class ComputeClient(Methods):
         topic: str = "compute",
         app_id: str | None = None,
         replies_exchange: bool = True,
+        read: Read = in_plain,
     ) -> None:
         self._amqp = Amqp(url=SecretStr(broker), reconnect_s=0.5) if isinstance(broker, str) else broker
         self._names = SharedNames(exchange=exchange, topic=topic)
         self._app_id = app_id
         self._user_id = URL(self._amqp.url.get_secret_value()).user
-        self._replies = Replies(self._amqp, self._names, by_exchange=replies_exchange)
+        self._replies = Replies(self._amqp, self._names, by_exchange=replies_exchange, read=read)
         self._publisher = Publisher(self._amqp, "compute-client requests")
         self._running: list[asyncio.Task[None]] = []
 

@@ -9,7 +9,7 @@ be lost with the broker all the same: whoever waits knows by the end of a `sessi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from uuid import uuid4
@@ -37,10 +37,15 @@ class Expected:
     answered: asyncio.Future[Reply]
 
 
+Read = Callable[[bytes, str | None], tuple[str | None, Reply | None]]
+"""An answer's body and correlation_id -> which call it is to, and what it says, if it says anything."""
+
+
 class Replies:
     """One for a client; `run` it. `by_exchange`: have answers published to the exchange for them."""
 
-    def __init__(self, amqp: Amqp, names: SharedNames, *, by_exchange: bool) -> None:
+    def __init__(self, amqp: Amqp, names: SharedNames, *, by_exchange: bool, read: Read) -> None:
+        self._read = read
         self._exchange = names.replies if by_exchange else ""
         self._name = f"reply_{uuid4().hex}"
         self._link = Link(amqp, "compute-client replies")
@@ -101,17 +106,18 @@ class Replies:
             self._session.set_result(None)
 
     async def _on_reply(self, message: AbstractIncomingMessage) -> None:
-        answered = self._pending.get(message.correlation_id or "")
-        if answered is not None and not answered.done():
-            answered.set_result(read(message.body))
+        call, reply = self._read(message.body, message.correlation_id)
+        answered = self._pending.get(call or "")
+        if answered is not None and reply is not None and not answered.done():
+            answered.set_result(reply)
         with suppress(*BROKEN):
             await message.ack()
 
 
-def read(body: bytes) -> Reply:
-    """An answer's body; one that can't be read is an `internal` error. Pure."""
+def in_plain(body: bytes, correlation_id: str | None) -> tuple[str | None, Reply]:
+    """One that can't be read is an `internal` error. Pure."""
     try:
-        return Reply.model_validate_json(body)
+        return correlation_id, Reply.model_validate_json(body)
     except ValidationError:
         error = Error(code="internal", message="the agent's answer can't be read", retryable=False)
-        return Reply(error=error)
+        return correlation_id, Reply(error=error)

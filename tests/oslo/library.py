@@ -58,7 +58,7 @@ class Oslo:
             "exchange": exchange,
             "allowed": list(allowed),
         }
-        self._topic = topic
+        self.topic = topic
         self._log = log
         self._path = path
         self._numbers = itertools.count(1)
@@ -146,7 +146,7 @@ class Oslo:
         options = {name: how.pop(name) for name in names if name in how}
         ctxt = how.pop("ctxt", {})
         more = {"at_least_once": True} if how.pop("at_least_once", False) else {}
-        target = {"topic": self._topic, **how}
+        target = {"topic": self.topic, **how}
         return {"method": method, "args": args or {}, "target": target, "ctxt": ctxt, "options": options, **more}
 
     async def _write(self, line: dict[str, Any]) -> None:

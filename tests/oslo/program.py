@@ -52,6 +52,9 @@ class Host:
     def ping(self, ctxt: Any) -> dict[str, str]:
         return {"observed_at": "2030-01-01T00:00:00Z", "host": self.host, "agent_version": "oslo"}
 
+    def get_host(self, ctxt: Any) -> str:
+        return "not what the contract says"
+
     def stop(self, ctxt: Any, instance_uuid: str, **others: Any) -> None:
         write({"asked": {"method": "stop", "ctxt": ctxt, "instance_uuid": instance_uuid, "others": others}})
         raise ValueError("no such guest")
