@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import aio_pika
+from aio_pika.abc import AbstractIncomingMessage
 
 from tests.e2e.daemon import Daemon
 from tests.e2e.story import small, until, uuid_of
@@ -149,3 +153,28 @@ async def test_where_the_agents_errors_are_known_the_caller_raises_them(
 async def test_a_host_without_a_queue_is_told_at_once_if_the_caller_asks_for_that(oslo: Oslo) -> None:
     raised = await oslo.fail("ping", server="nowhere", at_least_once=True)
     assert raised.kind == "MessageUndeliverable"
+
+
+async def test_a_request_that_comes_twice_is_done_once_and_has_the_same_answer(
+    broker: Broker, topic: str, oslo: Oslo
+) -> None:
+    """As after a connection that was lost before the acknowledgement. The library knows the last 16 by itself."""
+    args = small()
+    call = {"_msg_id": uuid4().hex, "_unique_id": uuid4().hex, "_timeout": None}
+    connection = await aio_pika.connect(broker.url)
+    async with connection, connection.channel() as channel:
+        replies = await channel.declare_queue(exclusive=True)
+        got: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+        await replies.consume(got.put, no_ack=True)
+        inner = {"method": "spawn", "args": args, "_reply_q": replies.name, **call}
+        body = json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(inner)}).encode()
+        exchange = await channel.get_exchange(topic, ensure=False)
+        answers = []
+        for _ in range(2):
+            await exchange.publish(aio_pika.Message(body, content_type="application/json"), f"{topic}.h1")
+            told = json.loads((await asyncio.wait_for(got.get(), 60)).body)
+            answers.append(json.loads(told["oslo.message"]))
+    assert answers[0]["result"] == answers[1]["result"]
+    assert answers[0]["result"]["instance_uuid"] == uuid_of(args)
+    listed = await oslo.call("list_operations", {"instance_uuid": uuid_of(args)}, **H1)
+    assert len(listed["operations"]) == 1
