@@ -37,7 +37,7 @@ from aiormq.exceptions import (
 )
 from yarl import URL
 
-from agent.rpc.tasks import Lost, end
+from agent.rpc.tasks import CUT, Lost, end
 from agent.rpc.transport import Transport
 from agent.settings_broker import Amqp
 
@@ -134,10 +134,13 @@ class Link:
         self.connection: AbstractConnection | None = None
         self.state = LinkState(False, datetime.now(UTC))
         self._attempts = 0
+        self._told: str | None = None
         self._ever_up = False
 
     def up(self) -> None:
         """Said by a session once it has all it needs."""
+        log.info("broker.connected name=%s attempts=%d", self._name, self._attempts)
+        self._attempts, self._told = 0, None
         self._ever_up = True
         self.state = replace(self.state, up=True, since=datetime.now(UTC))
 
@@ -170,7 +173,7 @@ class Link:
             raise
         if connecting.cancelled():
             # By the library, not by who runs us: an attempt that failed, and no end of all attempts.
-            raise Lost("cancelled")
+            raise Lost("broken off while it was being made")
         await self._run_on(connecting.result(), session)
 
     async def _run_on(self, connection: AbstractConnection, session: Session) -> None:
@@ -178,8 +181,6 @@ class Link:
         try:
             closing = wire(connection).closing
             self.connection = connection
-            log.info("broker.connected name=%s attempts=%d", self._name, self._attempts)
-            self._attempts = 0
             await asyncio.wait({running, closing}, return_when=asyncio.FIRST_COMPLETED)
             await _result(running, closing)
         finally:
@@ -192,11 +193,15 @@ class Link:
         self.state = LinkState(False, since, describe(error))
 
     def _tell(self, error: Exception) -> None:
-        """The first failure and each tenth after it; an outage isn't a thousand lines."""
-        if not isinstance(error, BROKEN):
+        """Once, until it is another one or a session was up: an outage isn't a thousand lines."""
+        text = describe(error)
+        if text == self._told:
+            return
+        self._told = text
+        if isinstance(error, BROKEN):
+            log.warning("broker.lost name=%s error=%s", self._name, text)
+        else:
             log.error("broker.session_failed name=%s", self._name, exc_info=error)
-        elif self._attempts % 10 == 0:
-            log.warning("broker.lost name=%s error=%s", self._name, describe(error))
 
     def _pause(self) -> float:
         """Random, so that a fleet doesn't come back in step after an outage."""
@@ -209,7 +214,7 @@ async def _result(running: asyncio.Future[None], closing: asyncio.Future[None]) 
     if running.done() and not running.cancelled():
         running.result()
         raise Lost("the session ended")
-    raise Lost(describe(closing.exception()) if closing.done() and not closing.cancelled() else "cancelled")
+    raise Lost(describe(closing.exception()) if closing.done() and not closing.cancelled() else CUT)
 
 
 async def leave(queue: AbstractQueue, consumer_tag: str) -> None:
@@ -233,6 +238,11 @@ async def close(connection: AbstractConnection) -> None:
 
 def describe(error: BaseException | None) -> str:
     """An error in one line; some of the broker's have no text."""
+    if isinstance(error, Lost):
+        return str(error)
+    if isinstance(error, asyncio.CancelledError):
+        # The library's reason when it closes a connection without one of the broker's.
+        return "given up on this side: the broker was silent, or something had to be declared anew"
     if isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error):
         # aiormq's own text is the address of a frame.
         return (

@@ -12,6 +12,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+CUT = "the connection broke off while the broker was asked for something"
+"""What a cancellation means that nobody of ours has asked for."""
+
 _AGAIN_S = 1.0
 
 
@@ -38,7 +41,7 @@ async def guarded(work: Awaitable[T], timeout: float) -> T:
         if not task.done():
             raise TimeoutError(f"no answer within {timeout:g} s")
         if task.cancelled():
-            raise Lost("cancelled")
+            raise Lost(CUT)
         return task.result()
     finally:
         await end(task)
@@ -74,7 +77,7 @@ async def first_of(*works: Coroutine[Any, Any, None]) -> None:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             if task.cancelled():
-                raise Lost("cancelled")
+                raise Lost(CUT)
             task.result()
     finally:
         await end(*tasks)

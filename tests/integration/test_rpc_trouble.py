@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -381,6 +382,7 @@ async def test_a_frozen_broker_is_waited_for(broker: Broker) -> None:
         broker.freeze()
         try:
             await ground.until(lambda: not ground.edge.consumer.health().link.up)
+            assert "the broker was silent" in str(ground.edge.consumer.health().link.error)
             ground.told.clear()
             await asyncio.sleep(5 * EVERY)
             assert "WATCHDOG=1" in ground.told
@@ -451,3 +453,21 @@ async def test_a_name_that_another_agent_has_is_no_reason_to_let_go(broker: Brok
         await ground.until(lambda: second.consumer.health().trouble is not None)
         assert whole.state().excused
         await second.stop()
+
+
+async def test_that_another_agent_has_the_name_is_told_once_however_often_it_is_tried(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with edge_on(broker.url) as edge:
+        second = make_edge(broker.url, edge.names)
+        await eventually(lambda: edge.consumer.health().link.up)
+        caplog.clear()
+        with caplog.at_level(logging.INFO, logger="agent.rpc.connection"):
+            await second.start()
+            await eventually(lambda: second.consumer._link._attempts > 3)
+            await second.stop()
+    told = [
+        record.getMessage() for record in caplog.records if f"{edge.names.host} commands" in record.getMessage()
+    ]
+    assert len([line for line in told if "has the host name" in line]) == 1
+    assert not any("broker.connected" in line for line in told)
