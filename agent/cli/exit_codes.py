@@ -46,7 +46,7 @@ MEANINGS: dict[int, str] = {
     BROKEN: "`doctor` found something broken.",
     UNROUTABLE: "Nobody listens: no agent of that name has ever declared its queue on this broker.",
     BROKER: "The broker can't be reached, or the connection was lost.",
-    REFUSED_LOGIN: "The broker refuses the login or a right.",
+    REFUSED_LOGIN: "The broker refuses the login, its virtual host or a right.",
     SETTINGS: "The settings are wrong.",
     INTERRUPTED: "Interrupted with ctrl-C; what was sent goes on.",
     BROKEN_PIPE: "The reader of the output went away.",

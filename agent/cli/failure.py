@@ -75,7 +75,10 @@ def _of_the_broker(error: AgentError) -> tuple[int, str] | None:
 
     told = {
         BrokerUnreachable: (exit_codes.BROKER, "see that the broker runs, and the address: amqp.url, or --url"),
-        LoginRefused: (exit_codes.REFUSED_LOGIN, "see user, password and rights: amqp.url, or --url"),
+        LoginRefused: (
+            exit_codes.REFUSED_LOGIN,
+            "see user, password, virtual host and rights: amqp.url, or --url",
+        ),
         Unroutable: (exit_codes.UNROUTABLE, "see the host's name: --host, and rpc.exchange and rpc.topic"),
     }
     return told.get(type(error))

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from agent.cli.lazy_group import LazyGroup
 from agent.cli.request import parameters
 from agent.rpc.schema import Method
 
 
-class MethodGroup(click.Group):
+class MethodGroup(LazyGroup):
     """`make` gives the command its callback and common options; the method's own parameters are added here.
 
     A subcommand is made when it is asked for: all of them together take longer than any one's work.

@@ -9,15 +9,26 @@ import click
 from agent.cli.app import Session, common
 from agent.cli.lookup import ask, find
 from agent.cli.ports import Client
+from agent.rpc.schema import METHODS
 from agent.rpc.schema.params import GetOperation, ListOperations
-from agent.rpc.schema.results import GotOperation, OperationList, OperationView
+from agent.rpc.schema.results import STATUSES, GotOperation, OperationList, OperationView
+
+
+class _Word(click.Choice[str]):
+    """One of those that are known: another would list nothing, silently. Dashes are as good as underscores."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(str(value).replace("-", "_"), param, ctx)
+
+
+_CHANGES = _Word([method.name for method in METHODS.values() if method.kind == "change"])
 
 
 @click.command("operations", short_help="List operations, or show one with its steps and times.")
 @click.argument("operation", required=False, type=click.UUID)
 @click.option("--stuck", is_flag=True, help="Only those whose undo failed: they wait for a person.")
-@click.option("--status", metavar="STATUS", help="Only those with this status.")
-@click.option("--method", metavar="METHOD", help="Only those of this method.")
+@click.option("--status", type=_Word(STATUSES), metavar="STATUS", help="Only those with this status.")
+@click.option("--method", type=_CHANGES, metavar="METHOD", help="Only those of this method.")
 @click.option("--instance", metavar="INSTANCE", help="Only those on this instance, by uuid or name.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many.")
 @click.option("--before", type=click.UUID, help="Those before this operation: the next page.")

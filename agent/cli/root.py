@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from agent.cli.catalogue import COMMANDS, help_text
+from agent.cli.lazy_group import LazyGroup
 
 
-class Root(click.Group):
+class Root(LazyGroup):
     """Also the last stop of every error: whatever a command raises becomes words and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

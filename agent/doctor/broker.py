@@ -8,7 +8,7 @@ from yarl import URL
 
 from agent.doctor.finding import Finding, Findings, broken, ok, warning
 from agent.names import Names
-from agent.rpc.connection import describe
+from agent.rpc.connection import NotOpened, describe
 from agent.rpc.inspection import Inspection, LoginRefused, Seen, Trouble, inspect
 from agent.settings import Amqp, Settings
 
@@ -27,6 +27,9 @@ async def check(settings: Settings) -> Findings:
     except LoginRefused as error:
         says = f"{where} refuses user {url.user!r}: {describe(error)}"
         return [broken(says, f"set user and password in amqp.url{_hint(settings)}")]
+    except NotOpened as error:
+        mend = f"make it (rabbitmqctl add_vhost, set_permissions), or set another in amqp.url{_hint(settings)}"
+        return [broken(f"{where}: {describe(error)}", mend)]
     except Trouble as error:
         return [
             broken(

@@ -9,7 +9,7 @@ from typing import ClassVar
 from aio_pika.exceptions import AuthenticationError, ProbableAuthenticationError
 
 from agent.errors import BY_CODE, AgentError, TimedOut, Unavailable
-from agent.rpc.connection import BROKEN, REFUSALS, describe
+from agent.rpc.connection import BROKEN, REFUSALS, NotOpened, describe
 from agent.rpc.schema.results import Error
 
 
@@ -18,7 +18,7 @@ class BrokerUnreachable(Unavailable):
 
 
 class LoginRefused(Unavailable):
-    """The broker refuses the login, or a right that is needed."""
+    """The broker refuses the login, its virtual host, or a right that is needed."""
 
     retryable = False
 
@@ -58,6 +58,8 @@ def told() -> Iterator[None]:
         yield
     except (AuthenticationError, ProbableAuthenticationError) as error:
         raise LoginRefused(f"the broker refuses the login: {describe(error)}") from None
+    except NotOpened as error:
+        raise LoginRefused(str(error)) from None
     except REFUSALS as error:
         raise LoginRefused(f"the broker refuses: {describe(error)}") from None
     except BROKEN as error:

@@ -64,6 +64,10 @@ _CONNECT_S = 20.0
 _CLOSE_S = 5.0
 
 
+class NotOpened(Lost):
+    """The login is right, and the broker doesn't let it into the virtual host."""
+
+
 class _Connection(aio_pika.Connection):
     """One that no message's properties can break."""
 
@@ -89,6 +93,13 @@ async def connect(amqp: Amqp, name: str) -> AbstractConnection:
             client_properties={"connection_name": name},
             timeout=_CONNECT_S,
         )
+    except InvalidFrameError as error:
+        # aiormq's own text is the address of a frame.
+        if "Connection.OpenOk" not in str(error):
+            raise
+        raise NotOpened(
+            "the broker doesn't open the virtual host: there is none of that name, or the user has no right to it"
+        ) from None
     except StopAsyncIteration as error:  # how aiormq says it, as long as hands are being shaken
         raise ConnectionError("the broker closed the connection") from error
 
@@ -243,11 +254,6 @@ def describe(error: BaseException | None) -> str:
     if isinstance(error, asyncio.CancelledError):
         # The library's reason when it closes a connection without one of the broker's.
         return "given up on this side: the broker was silent, or something had to be declared anew"
-    if isinstance(error, InvalidFrameError) and "Connection.OpenOk" in str(error):
-        # aiormq's own text is the address of a frame.
-        return (
-            "the broker doesn't open the virtual host: there is none of that name, or the user has no right to it"
-        )
     return "closed" if error is None else f"{type(error).__name__}: {error}".rstrip(": ")
 
 

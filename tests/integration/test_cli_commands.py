@@ -172,8 +172,10 @@ def test_a_host_that_nobody_serves_is_told(host: Host) -> None:
 def test_a_refused_login_and_a_dead_broker_differ_and_show_no_password(host: Host) -> None:
     url = host.env["COMPUTE_AGENT_AMQP__URL"]
     login = host.run("list", "--url", url.replace("rig:", f"rig:{PASSWORD}"))
+    elsewhere = host.run("list", "--url", f"{url.rstrip('/')}/nowhere")
     nobody = host.run("list", "--url", f"amqp://rig:{PASSWORD}@127.0.0.1:1/", "--json")
-    assert (login.returncode, nobody.returncode) == (77, 76)
+    assert (login.returncode, elsewhere.returncode, nobody.returncode) == (77, 77, 76)
+    assert "virtual host" in elsewhere.stderr.splitlines()[0]
     assert json.loads(nobody.stdout)["error"]["code"] == "unavailable"
     for done in (login, nobody):
         assert PASSWORD not in done.stdout + done.stderr

@@ -81,7 +81,9 @@ async def test_a_wrong_password_is_told_without_it(broker: Broker) -> None:
 
 
 async def test_a_virtual_host_that_isnt_there_is_told(broker: Broker) -> None:
-    assert "virtual host" in (await only(broker.url + "nowhere", new_names())).says
+    finding = await only(broker.url + "nowhere", new_names())
+    assert "doesn't open the virtual host" in finding.says
+    assert "add_vhost" in str(finding.mend)
 
 
 async def test_what_no_agent_has_declared_yet_is_told_and_not_made(broker: Broker) -> None:

@@ -324,7 +324,7 @@ async def test_a_wrong_password_and_an_absent_broker_are_told_apart_and_not_show
 
 
 async def test_an_absent_virtual_host_is_told_as_such(broker: Broker) -> None:
-    with pytest.raises(BrokerUnreachable, match="virtual host"):
+    with pytest.raises(LoginRefused, match="virtual host"):
         async with ComputeClient(broker.url + "nobody-made-this"):
             pass
 

@@ -146,6 +146,10 @@ class StepView(Result):
     """How long it took, once it is done or undone."""
 
 
+STATUSES = ("queued", "running", "succeeded", "failed", "cancelled", "unknown", "stuck", "abandoned")
+"""That an operation can have."""
+
+
 class OperationView(Result):
     id: UUID
     method: str

@@ -8,6 +8,7 @@ import pytest
 from agent.cli.console import fresh
 from agent.cli.operations import shares
 from agent.cli.parked import new_identity
+from agent.journal.records import Status
 from agent.rpc.parked import ParkedMessage
 from agent.rpc.schema import results as answers
 from agent.rpc.schema.base import Message
@@ -91,6 +92,30 @@ def test_operations_lists_what_was_asked_for() -> None:
     assert (asked["status"], asked["instance_uuid"], asked["limit"]) == ("stuck", str(UUID_1), 5)
     for words in ("running 25% downloading", "1.50", "no_capacity: no room", str(UUID_2)):
         assert words in out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "known"), [("--method", "foo", "attach_volume"), ("--status", "foo", "stuck")]
+)
+def test_operations_of_an_unknown_kind_are_refused_with_the_known_ones(
+    option: str, value: str, known: str
+) -> None:
+    desk = Desk({})
+    result = desk.run("operations", option, value)
+    assert (result.exit_code, desk.calls) == (2, [])
+    assert f"'{value}' is not one of" in result.stderr
+    assert known in result.stderr
+
+
+def test_operations_can_be_asked_for_by_a_method_written_with_dashes() -> None:
+    answer = answers.OperationList.model_validate({"observed_at": NOW, "operations": []})
+    desk = Desk({"list_operations": answer})
+    desk.run("operations", "--method", "attach-volume")
+    assert desk.calls[0].args["method"] == "attach_volume"
+
+
+def test_every_status_that_an_operation_can_have_can_be_asked_for() -> None:
+    assert set(answers.STATUSES) == {status.value for status in Status}
 
 
 def test_an_operation_is_shown_with_its_steps_and_the_agents_own_share() -> None:

@@ -33,6 +33,22 @@ def refused(*arguments: str, code: int = 2, input: str | None = None) -> str:
     return result.stderr
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("send", "spwn"), "No such command 'spwn': did you mean spawn?"),
+        (("send", "atach-volume"), "did you mean attach_volume?"),
+        (("plan", "spwan"), "did you mean spawn?"),
+        (("opertions",), "did you mean operations?"),
+        (("send", "zzz"), "known: spawn, destroy, "),
+    ],
+)
+def test_a_command_that_isnt_there_is_refused_with_the_one_that_was_meant(
+    asked: tuple[str, ...], told: str
+) -> None:
+    assert told in refused(*asked)
+
+
 def test_a_spawn_from_options_alone() -> None:
     instance = spawned(*SMALL, "--image", "guest.qcow2", "--bridge", "br0", "--uuid", str(UUID_1))
     assert instance == {
