@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import apsw
 import structlog
 
-from agent.journal import migrations
+from agent.journal import migrations, wal
 from agent.journal.refusal import NoRoom, StartRefused
 from agent.journal.sealing import KeyFile
 
@@ -68,16 +68,24 @@ def open_journal(path: Path, key: KeyFile, host: str, now: datetime) -> Opened:
 
 
 def _open(path: Path, key: KeyFile, host: str) -> Opened:
+    wal.need_database(path)
+    wal.make_durable(path)
+    was_there = path.stat().st_size > 0
     db = apsw.Connection(str(path))
     try:
         db.set_busy_timeout(BUSY_MS)
         migrations.refuse_newer(db)
+        wal.need_sound(db)
         _check(db)
         for pragma in FIRST + PRAGMAS:
             db.execute(pragma).fetchall()
         migrations.migrate(db)
-        return Opened(db, _pin(db, key, host))
-    except BaseException:
+        stream = _pinned(db, key, host) or _pin(db, key, host, was_there=was_there)
+        return Opened(db, stream)
+    except BaseException as failure:
+        if isinstance(failure, DAMAGED):
+            # It is set aside as it was found: its log isn't emptied into the database.
+            db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         db.close()
         raise
 
@@ -122,15 +130,11 @@ def _set_aside(path: Path, problem: str, now: datetime) -> None:
     )
 
 
-def _pin(db: apsw.Connection, key: KeyFile, host: str) -> UUID:
+def _pinned(db: apsw.Connection, key: KeyFile, host: str) -> UUID | None:
+    """The event stream; None when no agent has taken it yet."""
     row = db.execute("SELECT host, stream, key_check FROM journal").fetchone()
     if row is None:
-        stream = uuid4()
-        db.execute(
-            "INSERT INTO journal (only, host, stream, key_check) VALUES (1, ?, ?, ?)",
-            (host, str(stream), key.check),
-        )
-        return stream
+        return None
     if row[0] != host:
         raise StartRefused(
             f"{db.filename} is the journal of host {row[0]!r}, this agent is {host!r}: "
@@ -142,3 +146,19 @@ def _pin(db: apsw.Connection, key: KeyFile, host: str) -> UUID:
             "or, when that is lost, move the journal away: operations under way are then not known any more"
         )
     return UUID(row[1])
+
+
+def _pin(db: apsw.Connection, key: KeyFile, host: str, *, was_there: bool) -> UUID:
+    stream = uuid4()
+    db.execute(
+        "INSERT INTO journal (only, host, stream, key_check) VALUES (1, ?, ?, ?)", (host, str(stream), key.check)
+    )
+    if was_there:
+        log.warning(
+            "journal.begun_anew",
+            journal=db.filename,
+            stream=str(stream),
+            meaning="a file was there with no journal in it: an earlier agent ended before it had begun one, or "
+            "its write-ahead log was removed, and then all that was in it is not known any more",
+        )
+    return stream

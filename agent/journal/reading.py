@@ -16,7 +16,7 @@ from uuid import UUID
 
 import apsw
 
-from agent.journal import migrations
+from agent.journal import migrations, wal
 from agent.journal.columns import to_time
 from agent.journal.records import Status
 
@@ -104,17 +104,23 @@ class Reader:
         path.stat()
         ends = time.monotonic() + seconds
         with _told(path):
+            wal.need_database(path)
             db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         try:
             db.set_busy_timeout(BUSY_MS)
             db.set_progress_handler(lambda: time.monotonic() > ends, STEPS)
             with _told(path):
+                wal.need_sound(db)
                 yield cls(db, ends)
         finally:
             db.close()
 
     def check(self) -> str | None:
-        """What is wrong with the file; None when it is sound."""
+        """What is wrong with the file or its log; None when they are sound. Every frame of the log is
+        looked at, also what a running agent takes for sound: its next start would break off there."""
+        path = Path(self._db.filename)
+        if (damage := wal.look(path)) is not None:
+            return f"{wal.path_of(path).name} is {damage}"
         found = [str(row[0]) for row in self._db.execute("PRAGMA quick_check(5)")]
         return None if found == ["ok"] else "; ".join(found)
 

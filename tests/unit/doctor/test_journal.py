@@ -88,6 +88,20 @@ async def test_a_damaged_journal_is_told(journal: Journal, tmp_path: Path) -> No
     assert "damaged" in only(tmp_path, Verdict.BROKEN).says
 
 
+async def test_a_log_that_was_damaged_under_its_agent_is_told(journal: Journal, tmp_path: Path) -> None:
+    for number in range(5):
+        await accepted(journal, str(number))
+    log = tmp_path / "journal.db-wal"
+    whole = log.read_bytes()
+    with log.open("r+b") as file:
+        file.seek(5000)
+        file.write(bytes([whole[5000] ^ 1]))
+    told = only(tmp_path, Verdict.BROKEN)
+    assert "journal.db-wal is damaged at frame 2" in told.says
+    assert "sets it aside" in str(told.mend)
+    assert log.stat().st_size == len(whole)
+
+
 def test_what_was_no_database_ever_is_damaged_too(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_bytes(b"no database" * 1000)
     assert "damaged" in only(tmp_path, Verdict.BROKEN).says

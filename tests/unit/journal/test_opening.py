@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from agent.errors import Unavailable
 from agent.journal import Journal, KeyFile, StartRefused, Status, migrations
 from agent.journal import opening as opening_module
+from agent.journal.reading import Damaged, Reader
 from tests.unit.journal.conftest import Open
 from tests.unit.journal.samples import Clock, accepted, event, reading, request
 
@@ -150,8 +151,7 @@ async def test_a_damaged_file_is_set_aside_and_a_new_stream_begun(
     path.write_bytes(damaged)
     with capture_logs() as logs:
         later = await open_journal()
-    (aside,) = tmp_path.glob("journal.db.corrupt-*")
-    assert aside.name == "journal.db.corrupt-20260301T120000.123456Z"
+    aside = tmp_path / "journal.db.corrupt-20260301T120000.123456Z"
     assert aside.read_bytes() == damaged
     (told,) = [entry for entry in logs if entry["log_level"] == "error"]
     assert told["event"] == "journal.damaged"
@@ -203,3 +203,93 @@ async def test_a_closed_journal_is_unavailable(journal: Journal) -> None:
         await journal.accept(request())
     with pytest.raises(Unavailable, match="closed"):
         await journal.pending()
+
+
+WRITE = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from agent.journal import Journal, KeyFile
+from tests.unit.journal.samples import accepted
+
+async def main(directory):
+    journal = await Journal.open(directory / "journal.db", KeyFile(b"A" * 43 + b"="), host="host-1")
+    for number in range(20):
+        await accepted(journal, f"u:{number}")
+    print(journal.stream, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+KEY = KeyFile(b"A" * 43 + b"=")
+
+
+def killed_with_20_operations(directory: Path) -> str:
+    """The event stream of an agent that was."""
+    done = subprocess.run([sys.executable, "-c", WRITE, str(directory)], stdout=subprocess.PIPE, check=False)
+    assert done.returncode == -9
+    return done.stdout.decode().split()[-1]
+
+
+def flip(path: Path, at: int) -> bytes:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+    return bytes(content)
+
+
+async def test_what_a_killed_agent_wrote_is_there(open_journal: Open, tmp_path: Path) -> None:
+    stream = killed_with_20_operations(tmp_path)
+    journal = await open_journal(key=KEY)
+    assert str(journal.stream) == stream
+    assert await journal.pending() == 20
+
+
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.8])
+async def test_a_bit_flipped_in_the_log_of_a_killed_agent_sets_the_journal_aside(
+    open_journal: Open, tmp_path: Path, part: float
+) -> None:
+    stream = killed_with_20_operations(tmp_path)
+    log = tmp_path / "journal.db-wal"
+    spoiled = flip(log, int(log.stat().st_size * part))
+    with pytest.raises(Damaged, match=r"journal\.db-wal is damaged at"), Reader.open(tmp_path / "journal.db"):
+        pass
+    with capture_logs() as logs:
+        journal = await open_journal(key=KEY)
+    (told,) = [entry for entry in logs if entry["log_level"] == "error"]
+    assert told["event"] == "journal.damaged"
+    assert "journal.db-wal is damaged at" in told["problem"]
+    assert Path(f"{told['kept_as']}-wal").read_bytes() == spoiled
+    assert str(journal.stream) != stream
+    assert await journal.pending() == 0
+
+
+async def test_a_log_whose_end_a_power_cut_took_is_no_damage(open_journal: Open, tmp_path: Path) -> None:
+    stream = killed_with_20_operations(tmp_path)
+    log = tmp_path / "journal.db-wal"
+    log.write_bytes(log.read_bytes()[:-5000])
+    journal = await open_journal(key=KEY)
+    assert str(journal.stream) == stream
+    assert await journal.pending() == 19
+
+
+async def test_a_log_without_its_database_is_kept(open_journal: Open, tmp_path: Path) -> None:
+    killed_with_20_operations(tmp_path)
+    before = (tmp_path / "journal.db-wal").read_bytes()
+    (tmp_path / "journal.db").unlink()
+    with capture_logs() as logs:
+        await open_journal(key=KEY)
+    (told,) = [entry for entry in logs if entry["log_level"] == "error"]
+    assert told["problem"] == "journal.db is empty, and its log journal.db-wal isn't"
+    assert Path(f"{told['kept_as']}-wal").read_bytes() == before
+
+
+async def test_a_journal_that_begins_anew_because_its_log_is_gone_says_so(
+    open_journal: Open, tmp_path: Path
+) -> None:
+    killed_with_20_operations(tmp_path)
+    (tmp_path / "journal.db-wal").unlink()
+    with capture_logs() as logs:
+        journal = await open_journal(key=KEY)
+    (told,) = [entry for entry in logs if entry["event"] == "journal.begun_anew"]
+    assert (told["log_level"], told["stream"]) == ("warning", str(journal.stream))
+    assert "write-ahead log was removed" in told["meaning"]
