@@ -13,6 +13,9 @@ from agent.journal.columns import to_optional_time
 
 FIRST_EVENT = "SELECT time FROM events WHERE sent = 0 ORDER BY sequence"
 FIRST_REPLY = "SELECT created_at FROM replies ORDER BY id"
+CHANGE_BYTES = 128 * 1024
+"""What a change takes in the journal, generously."""
+NOBODY = "no instance, but as long as its uuid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,11 @@ def look(db: apsw.Connection) -> Condition:
     return Condition(waiting, to_optional_time(oldest), _bytes(Path(db.filename)))
 
 
-def touch(db: apsw.Connection) -> None:
-    """Writes what is there already."""
-    db.execute("UPDATE journal SET unsent = unsent")
+def try_room(db: apsw.Connection) -> None:
+    """Writes as much as a change takes, and removes it: what is left are free pages, for the next change. They go
+    through the log as erased is overwritten."""
+    db.execute("INSERT INTO power (instance, state, at) VALUES (?, ?, 0)", (NOBODY, "0" * CHANGE_BYTES))
+    db.execute("DELETE FROM power WHERE instance = ?", (NOBODY,))
 
 
 def _bytes(path: Path) -> int:

@@ -328,17 +328,18 @@ class Journal:
 
     @property
     def trouble(self) -> Trouble | None:
-        """Why nothing can be written, as the last attempt found it."""
+        """Why a change can't be written: since one failed, until `try_again` has gone well."""
         return self._writer.trouble
 
     async def condition(self) -> condition.Condition:
         return await self._writer.read(condition.look)
 
     async def try_again(self) -> None:
-        """Write something, if the last write failed: on an idle agent nobody else finds out that it can."""
+        """Write as much as a change takes, if a write has failed: small ones say nothing, and on an idle agent
+        nobody else finds out."""
         if self.trouble is not None:
             with suppress(Unavailable):
-                await self._writer.write(condition.touch)
+                await self._writer.write(condition.try_room, trial=True)
 
     async def grown(self, rows: int, timeout: float) -> None:
         """Wait until so many operations and events were added since this last returned; at most `timeout`

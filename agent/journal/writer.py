@@ -69,6 +69,7 @@ class _Job:
     done: asyncio.Future[Any]
     writes: bool
     then: Callable[[], None] | None = None
+    trial: bool = False
 
 
 _Do = Callable[[apsw.Connection, _Job], "_Outcome"]
@@ -106,7 +107,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._closed = False
         self.trouble: Trouble | None = None
-        """What the last write met; None when it went well."""
+        """What a write met; until a trial has gone well."""
 
     @classmethod
     async def start(cls, connect: Callable[[], apsw.Connection]) -> Writer:
@@ -123,11 +124,19 @@ class Writer:
             raise
         return writer
 
-    async def write(self, work: Callable[[apsw.Connection], T], *, then: Callable[[], None] | None = None) -> T:
+    async def write(
+        self,
+        work: Callable[[apsw.Connection], T],
+        *,
+        then: Callable[[], None] | None = None,
+        trial: bool = False,
+    ) -> T:
         """Run `work` in a transaction; durable when this returns. `work` may be run again when its batch
         failed, so it changes nothing but the database. `then` is called on the loop after the commit, also
-        when the caller has gone. Raises what `work` raises, or Unavailable."""
-        return await self._submit(_Job(work, self._loop.create_future(), True, then))  # type: ignore[no-any-return]
+        when the caller has gone. A `trial` takes as much as a change may: only when it goes well the trouble is
+        over, as small writes fit on a disk that is too full for others. Raises what `work` raises, or
+        Unavailable."""
+        return await self._submit(_Job(work, self._loop.create_future(), True, then, trial))  # type: ignore[no-any-return]
 
     async def read(self, work: Callable[[apsw.Connection], T]) -> T:
         """Run `work`, which only reads. Raises what `work` raises, or Unavailable."""
@@ -196,7 +205,7 @@ class Writer:
         if failures:
             since = self.trouble.since if self.trouble else datetime.now(UTC)
             self.trouble = Trouble(since, failures[-1].message)
-        elif written:
+        elif any(outcome.job.trial for outcome in written):
             self.trouble = None
 
     def _tell(self, outcomes: list[_Outcome]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from itertools import count
 from pathlib import Path
@@ -16,6 +17,9 @@ from agent.errors import Unavailable
 from agent.journal import Answer, Journal, KeyFile, Status
 from tests.integration.small_disk import fill_up, mount
 from tests.unit.journal.samples import accepted, event
+
+LITTLE_ROOM = 16384
+"""Bytes: for some pages of the log, and not for those of a change."""
 
 
 async def accept_until_full(journal: Journal) -> tuple[list[str], str]:
@@ -29,6 +33,27 @@ async def accept_until_full(journal: Journal) -> tuple[list[str], str]:
             return taken, failure.message
         taken.append(identity)
     raise AssertionError
+
+
+async def refusals(path: Path, key: KeyFile, ballast: Path) -> dict[str, Any]:
+    """A log that has room for small writes only: whether the trouble is told all the while, and how long."""
+    journal = await Journal.open(path, key, host="host-1")
+    fill_up(ballast)
+    os.truncate(ballast, ballast.stat().st_size - LITTLE_ROOM)
+    refused, seen = 0, []
+    for n in range(10):
+        try:
+            await accepted(journal, f"late:{n}:" + "x" * 500, address=None)
+        except Unavailable:
+            refused += 1
+        await journal.events_sent([1])
+        await journal.try_again()
+        seen.append(journal.trouble is not None)
+    ballast.unlink()
+    await journal.try_again()
+    over = journal.trouble is None
+    await journal.close()
+    return {"refused": refused, "told": seen, "over": over}
 
 
 async def main(directory: Path) -> None:
@@ -56,6 +81,7 @@ async def main(directory: Path) -> None:
         await journal.finish(record.id, Status.SUCCEEDED, Answer(), [], {})
     await journal.close()
 
+    told["refusals"] = await refusals(path, key, ballast)
     journal = await Journal.open(path, key, host="host-1")
     kept = await journal.operations(limit=100_000)
     told["kept"] = {record.identity for record in kept} == {*taken, "after", "last"}

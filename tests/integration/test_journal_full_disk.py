@@ -13,6 +13,8 @@ def test_a_full_disk_is_told_loses_nothing_and_is_got_over(tmp_path: Path) -> No
     assert told["kept"]
     # On a disk full to the last byte: what is under way still ends, in the room that the journal has.
     assert told["statuses"] == ["succeeded"]
-    assert told["sequences"] == [1, 2]
+    # Its trouble is told as long as changes are refused, though small writes still fit.
+    assert told["refusals"] == {"refused": 10, "told": [True] * 10, "over": True}
+    assert told["sequences"] == [2]
     assert told["set_aside"] == []
     assert list(tmp_path.iterdir()) == []

@@ -139,7 +139,7 @@ async def test_a_file_that_cannot_be_written_is_unavailable(writer: Writer) -> N
     await writer.write(add(1))
 
 
-async def test_the_disks_trouble_is_told_since_it_began_until_a_write_goes_well(writer: Writer) -> None:
+async def test_the_disks_trouble_is_told_since_it_began_until_a_trial_goes_well(writer: Writer) -> None:
     await writer.read(lambda db: db.execute("PRAGMA query_only = ON").get)
     seen = []
     for _ in range(2):
@@ -149,8 +149,17 @@ async def test_the_disks_trouble_is_told_since_it_began_until_a_write_goes_well(
     assert seen[0] is not None
     assert seen[0] == seen[1]
     await writer.read(lambda db: db.execute("PRAGMA query_only = OFF").get)
-    await writer.write(add(1))
+    await writer.write(add(1), trial=True)
     assert writer.trouble is None
+
+
+async def test_a_small_write_that_fits_ends_no_trouble(writer: Writer) -> None:
+    await writer.read(lambda db: db.execute("PRAGMA max_page_count = 20").get)
+    for number in range(3):
+        with pytest.raises(Unavailable):
+            await writer.write(add(10, 300_000), trial=True)
+        await writer.write(add(number))
+        assert writer.trouble is not None
 
 
 async def test_a_write_that_is_refused_by_itself_is_no_trouble_of_the_disk(writer: Writer) -> None:
