@@ -45,6 +45,9 @@ def examine(settings: Settings, seconds: float = READ_S) -> Iterator[Finding]:
                 says = f"{path} has schema {schema}, this version knows schemas up to {newest}"
                 yield broken(says, "install the version that wrote it, or one after it")
                 return
+            if (fault := journal.fault()) is not None:
+                yield broken(f"{path} is damaged: {fault}", SET_ASIDE)
+                return
             if schema < newest:
                 yield ok(f"{path} has schema {schema}; the agent's next start brings it to {newest}")
                 return

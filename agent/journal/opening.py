@@ -113,6 +113,8 @@ def _check(db: apsw.Connection) -> None:
     found = [str(row[0]) for row in db.execute("PRAGMA quick_check(5)")]
     if found != ["ok"]:
         raise apsw.CorruptError("; ".join(found))
+    if (fault := migrations.fault(db)) is not None:
+        raise apsw.CorruptError(fault)
 
 
 def _set_aside(path: Path, problem: str, now: datetime) -> None:

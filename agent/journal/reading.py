@@ -127,6 +127,10 @@ class Reader:
     def schema(self) -> int:
         return migrations.version(self._db)
 
+    def fault(self) -> str | None:
+        """What isn't as its schema says."""
+        return migrations.fault(self._db)
+
     def state(self) -> State:
         row = self._db.execute("SELECT host, key_check, unsent FROM journal").fetchone()
         host, key_check, unsent = row or (None, None, 0)

@@ -102,6 +102,17 @@ async def test_a_log_that_was_damaged_under_its_agent_is_told(journal: Journal, 
     assert log.stat().st_size == len(whole)
 
 
+@pytest.mark.parametrize("table", ["replies", "operations", "journal", "to_start"])
+async def test_a_journal_without_one_of_its_tables_is_told(journal: Journal, tmp_path: Path, table: str) -> None:
+    await journal.close()
+    with apsw.Connection(str(tmp_path / "journal.db")) as db:
+        db.execute(f"DROP TABLE {table}")
+    db.close()
+    told = only(tmp_path, Verdict.BROKEN)
+    assert f"table {table} is missing" in told.says
+    assert "sets it aside" in str(told.mend)
+
+
 def test_what_was_no_database_ever_is_damaged_too(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_bytes(b"no database" * 1000)
     assert "damaged" in only(tmp_path, Verdict.BROKEN).says

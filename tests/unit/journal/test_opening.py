@@ -126,6 +126,47 @@ def test_migrations_are_numbered_without_a_gap() -> None:
     assert sorted(migrations.known()) == list(range(1, len(migrations.known()) + 1))
 
 
+ALTERATIONS = (
+    ("DROP TABLE replies", "table replies is missing"),
+    ("DROP TABLE operations", "table operations is missing"),
+    ("DROP TABLE journal", "table journal is missing"),
+    ("DROP INDEX events_unsent", "index events_unsent is missing"),
+    ("DROP TRIGGER reply_sent", "trigger reply_sent is missing"),
+    ("ALTER TABLE steps DROP COLUMN since", "column steps.since is missing"),
+    ("PRAGMA user_version = 0", "table operations is there"),
+    ("PRAGMA user_version = 1", "table to_start is there"),
+)
+
+
+@pytest.mark.parametrize(("sql", "told"), ALTERATIONS)
+async def test_a_journal_that_isnt_what_its_schema_is_is_set_aside(
+    journal: Journal, open_journal: Open, tmp_path: Path, sql: str, told: str
+) -> None:
+    await accepted(journal)
+    await journal.close()
+    alter(tmp_path / "journal.db", sql)
+    with capture_logs() as logs:
+        later = await open_journal()
+    (entry,) = [entry for entry in logs if entry["log_level"] == "error"]
+    assert entry["event"] == "journal.damaged"
+    assert told in entry["problem"]
+    assert later.stream != journal.stream
+    await accepted(later)
+
+
+async def test_what_somebody_added_does_no_harm(journal: Journal, open_journal: Open, tmp_path: Path) -> None:
+    await accepted(journal)
+    await journal.close()
+    alter(tmp_path / "journal.db", "CREATE TABLE notes (mine); CREATE INDEX fast ON events (type)")
+    assert await (await open_journal()).pending() == 1
+
+
+def alter(path: Path, sql: str) -> None:
+    db = apsw.Connection(str(path))
+    db.execute(f"PRAGMA foreign_keys = OFF; {sql}")
+    db.close()
+
+
 def spoil_header(content: bytes) -> bytes:
     return b"not a database at all" + content[21:]
 
