@@ -79,9 +79,12 @@ class Scheduler:
         """Guests that no host will take, and why."""
         self.waiting: dict[UUID, Mapping[str, int]] = {}
         """Guests that fit nowhere now, and how many hosts each filter took out."""
+        self.took: dict[UUID, float] = {}
+        """Seconds from a guest's first request to its answer, for those that this run has placed."""
         self._wanted: dict[UUID, Instance] = {}
         self._slots = asyncio.Semaphore(policy.at_once)
-        self._looked = asyncio.Event()
+        self.looked = asyncio.Event()
+        """Set once the hosts that were known before are read, and placing begins."""
         self._changed = asyncio.Event()
         self._group = asyncio.TaskGroup()
         self._removing: set[tuple[UUID, str]] = set()
@@ -103,13 +106,13 @@ class Scheduler:
             before = {sent.host for sent in (*self._claims.open.values(), *self._claims.placed.values())}
             await asyncio.gather(*(self._read(host) for host in before | set(known)))
             self._forget_lost()
-            self._looked.set()
+            self.looked.set()
             for guest in wanted:
                 self._begin(self._place(guest))
 
     async def all_placed(self) -> None:
         """Wait until each guest that is wanted is placed, or failed."""
-        await self._looked.wait()
+        await self.looked.wait()
         while self._wanted.keys() - self.placed.keys() - self.failed.keys():
             await self._change()
 
@@ -124,9 +127,13 @@ class Scheduler:
     async def _place(self, guest: Instance) -> None:
         refused: dict[str, float] = {}
         async with self._slots:
+            began: float | None = None
             while guest.uuid not in self.placed and guest.uuid not in self.failed:
                 sent = self._claims.open.get(guest.uuid) or await self._claim(guest, refused)
+                began = began or self._clock()
                 await self._settle(guest, sent, refused)
+            if began is not None and guest.uuid in self.placed:
+                self.took[guest.uuid] = self._clock() - began
         self._tell()
 
     async def _claim(self, guest: Instance, refused: Mapping[str, float]) -> Sent:

@@ -1,0 +1,121 @@
+"""A broker, many agents on it, and what the broker says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.errors import AgentError
+from agent.rpc.client import ComputeClient
+from agent.rpc.schema.params import Ping
+from tests.bench.meters import cpu, holding
+from tests.rig import Broker
+
+TOGETHER = 25
+"""Agents in one process."""
+MIB = 1024 * 1024
+PATIENCE_S = 600.0
+ASKED_AT_ONCE = 32
+
+
+def allow_many_files() -> None:
+    """For this process and all that it starts: each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@dataclass(frozen=True)
+class Held:
+    """What there is on the broker. `memory` and `rss` in MiB: what Erlang has handed out, what the process has."""
+
+    connections: int
+    channels: int
+    consumers: int
+    queues: Counter[str]
+    processes: int
+    memory: float
+    rss: float
+
+
+def held(broker: Broker) -> Held:
+    queues = _table(broker, "list_queues", "type")
+    memory, processes = _evaluated(broker, "{erlang:memory(total), erlang:system_info(process_count)}.")
+    return Held(
+        connections=len(_table(broker, "list_connections", "pid")),
+        channels=len(_table(broker, "list_channels", "pid")),
+        consumers=len(_table(broker, "list_consumers", "queue_name")),
+        queues=Counter(row["type"].rpartition("_")[0].removeprefix("rabbit_") or row["type"] for row in queues),
+        processes=processes,
+        memory=memory / MIB,
+        rss=holding(broker.pid).rss_kib / 1024,
+    )
+
+
+def connected_at(broker: Broker) -> list[float]:
+    """When each connection was made, seconds since 1970."""
+    return sorted(row["connected_at"] / 1000 for row in _table(broker, "list_connections", "connected_at"))
+
+
+def _table(broker: Broker, what: str, *columns: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(broker.rabbitmqctl(what, *columns, "--formatter", "json"))
+    return found
+
+
+def _evaluated(broker: Broker, expression: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in broker.rabbitmqctl("eval", expression).strip("{}\n ").split(","))
+
+
+@asynccontextmanager
+async def fleet(broker: Broker, directory: Path, hosts: Sequence[str]) -> AsyncIterator[list[int]]:
+    """All of them answer, started a process at a time; the pids. Killed in the end: nobody looks at them then."""
+    processes = list[subprocess.Popen[bytes]]()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COMPUTE_AGENT_")}
+    environment |= {"COMPUTE_AGENT_AMQP__URL": broker.url, "COMPUTE_AGENT_CONFIG": os.devnull}
+    command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "tests.fleet.agents", str(directory)]
+    with (directory / "agents.log").open("w") as log:
+        try:
+            for first in range(0, len(hosts), TOGETHER):
+                some = hosts[first : first + TOGETHER]
+                processes.append(subprocess.Popen([*command, *some], env=environment, stderr=log))
+                await answering(broker, some)
+            yield [process.pid for process in processes]
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+
+
+async def answering(broker: Broker, hosts: Sequence[str]) -> None:
+    """Wait until each of them answers. Raises TimeoutError."""
+    at_once = asyncio.Semaphore(ASKED_AT_ONCE)
+    async with asyncio.timeout(PATIENCE_S), ComputeClient(broker.url) as compute:
+
+        async def answers(host: str) -> None:
+            async with at_once:
+                while True:
+                    try:
+                        await compute.ping(host, Ping(), timeout=5)
+                    except AgentError:
+                        await asyncio.sleep(0.2)
+                    else:
+                        return
+
+        await asyncio.gather(*map(answers, hosts))
+
+
+async def busy(pids: Sequence[int], seconds: float) -> float:
+    """The part of one core that these processes take, over so many seconds."""
+    before, began = sum(map(cpu, pids)), time.monotonic()
+    await asyncio.sleep(seconds)
+    return (sum(map(cpu, pids)) - before) / (time.monotonic() - began)
