@@ -54,15 +54,15 @@ def _has_not_refused(host: Host, asked: Question) -> bool:
 
 
 def _has_vcpus(host: Host, asked: Question) -> bool:
-    return host.free().vcpus >= asked.needs.vcpus
+    return host.free.vcpus >= asked.needs.vcpus
 
 
 def _has_memory(host: Host, asked: Question) -> bool:
-    return host.free().memory_mb >= asked.needs.memory_mb
+    return host.free.memory_mb >= asked.needs.memory_mb
 
 
 def _has_disk(host: Host, asked: Question) -> bool:
-    return host.free().disk_mb >= asked.needs.disk_mb
+    return host.free.disk_mb >= asked.needs.disk_mb
 
 
 FILTERS: Mapping[str, Filter] = {
@@ -78,11 +78,11 @@ FILTERS: Mapping[str, Filter] = {
 
 
 def _free_memory(host: Host) -> float:
-    return _part(host.free().memory_mb, host.total().memory_mb)
+    return _part(host.free.memory_mb, host.total.memory_mb)
 
 
 def _free_vcpus(host: Host) -> float:
-    return _part(host.free().vcpus, host.total().vcpus)
+    return _part(host.free.vcpus, host.total.vcpus)
 
 
 def _idle(host: Host) -> float:

@@ -6,7 +6,6 @@ report has come that must know of it: rather counted twice for a moment than not
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -57,32 +56,49 @@ class Host:
     resting_until: float = 0.0
     """It said that it can't just now."""
     claims: dict[UUID, Claim] = field(default_factory=dict)
+    free: Needs = field(init=False)
+    """What the report says, less what was claimed since."""
+
+    def __post_init__(self) -> None:
+        self._count()
 
     @property
     def name(self) -> str:
         return self.info.host
 
     @property
+    def total(self) -> Needs:
+        return Needs(self.info.vcpus, self.info.memory_mb, self.info.disk_mb)
+
+    @property
     def under_way(self) -> int:
         return sum(claim.ended is None for claim in self.claims.values())
+
+    def claim(self, uuid: UUID, needs: Needs) -> None:
+        self.claims[uuid] = Claim(needs)
+        self._count()
+
+    def end_claim(self, uuid: UUID, now: float) -> None:
+        """Its guest is there."""
+        if uuid in self.claims:
+            self.claims[uuid].ended = now
+
+    def drop_claim(self, uuid: UUID) -> None:
+        """Its guest isn't there."""
+        self.claims.pop(uuid, None)
+        self._count()
 
     def report(self, info: HostInfo, now: float) -> None:
         self.info, self.heard, self.leaving = info, now, False
         self.claims = {uuid: claim for uuid, claim in self.claims.items() if not _is_known(claim, now)}
+        self._count()
 
-    def total(self) -> Needs:
-        return Needs(self.info.vcpus, self.info.memory_mb, self.info.disk_mb)
-
-    def free(self) -> Needs:
-        """What the report says, less what was claimed since."""
+    def _count(self) -> None:
+        """Once for each change: a choice looks at every host."""
         info = self.info
         left = Needs(info.vcpus - info.vcpus_used, info.memory_mb - info.memory_mb_used, info.disk_mb_free)
-        return left - _sum(claim.needs for claim in self.claims.values())
+        self.free = left - sum((claim.needs for claim in self.claims.values()), Needs())
 
 
 def _is_known(claim: Claim, now: float) -> bool:
     return claim.ended is not None and now > claim.ended + SETTLING_S
-
-
-def _sum(all_: Iterable[Needs]) -> Needs:
-    return sum(all_, Needs())

@@ -31,7 +31,7 @@ from agent.rpc.schema.results import HostInfo
 from examples.scheduler.answers import Next, host_is_resting, next_after
 from examples.scheduler.choose import Question, choose
 from examples.scheduler.claims import Claims, Sent
-from examples.scheduler.hosts import Claim, Host, needs_of
+from examples.scheduler.hosts import Host, needs_of
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ class Scheduler:
     async def _settle(self, guest: Instance, sent: Sent, refused: dict[str, float]) -> None:
         """Ask for it until it is known what became of it."""
         if (host := self.hosts.get(sent.host)) is not None:
-            host.claims[guest.uuid] = Claim(needs_of(guest))
+            host.claim(guest.uuid, needs_of(guest))
         spawn = Spawn(instance=guest, not_after=sent.not_after)
         while True:
             try:
@@ -202,10 +202,10 @@ class Scheduler:
 
     def _end(self, sent: Sent, *, placed: bool) -> None:
         if (host := self.hosts.get(sent.host)) is not None:
-            claim = host.claims.pop(sent.uuid, None)
-            if placed and claim is not None:
-                claim.ended = self._clock()
-                host.claims[sent.uuid] = claim
+            if placed:
+                host.end_claim(sent.uuid, self._clock())
+            else:
+                host.drop_claim(sent.uuid)
         if sent.uuid not in self.failed:
             self._claims.end(sent, "placed" if placed else "gone")
         self._remove_extra(sent.uuid)

@@ -45,7 +45,7 @@ def summary(scheduler: Scheduler, wanted: int) -> str:
 
 
 def _row(host: Host, now: float) -> tuple[str, ...]:
-    info, free = host.info, host.free()
+    info, free = host.info, host.free
     return (
         host.name,
         "away" if host.leaving else "",

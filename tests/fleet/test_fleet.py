@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.fleet.__main__ import ROWS, table
@@ -15,8 +16,9 @@ async def test_four_agents_in_one_process_are_four_on_the_broker() -> None:
     assert found.guests == 8
     assert found.each(lambda held: held.connections) == 2
     assert found.each(lambda held: held.consumers) == 4
-    assert found.at_rest.queues["quorum"] == 4 + 1  # each host's commands, and those of any host
+    assert found.at_rest.quorum == 4 + 1  # each host's commands, and those of any host
     assert found.spawn_p50 > 0
+    assert json.loads(json.dumps(found.document()))["agents"] == 4
     assert table([found]).row_count == len(ROWS)
 
 

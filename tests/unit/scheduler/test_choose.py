@@ -11,7 +11,7 @@ import pytest
 from agent.rpc.schema.instance import BlankDisk, Instance
 from agent.rpc.schema.results import HostInfo
 from examples.scheduler.choose import FILTERS, Question, choose, weight
-from examples.scheduler.hosts import SETTLING_S, Claim, Host, Needs, needs_of
+from examples.scheduler.hosts import SETTLING_S, Host, Needs, needs_of
 
 NOW = 1000.0
 SMALL = Needs(1, 512, 1024)
@@ -92,14 +92,18 @@ def test_what_just_fits_fits(limit: Host, question: Question) -> None:
 
 def test_claimed_room_is_taken_and_counts_until_a_report_must_know_of_it() -> None:
     found = host()
-    found.claims[uuid4()] = Claim(Needs(2, 1024, 1000))
-    found.claims[uuid4()] = Claim(Needs(1, 512, 500), ended=NOW)
-    assert found.free() == Needs(5, 8192 - 1536, 7500)
+    one, other = uuid4(), uuid4()
+    found.claim(one, Needs(2, 1024, 1000))
+    found.claim(other, Needs(1, 512, 500))
+    found.end_claim(other, NOW)
+    assert found.free == Needs(5, 8192 - 1536, 7500)
     assert found.under_way == 1
     found.report(info(vcpus_used=1), NOW + SETTLING_S)
-    assert found.free().vcpus == 8 - 1 - 3
+    assert found.free.vcpus == 8 - 1 - 3
     found.report(info(vcpus_used=1), NOW + SETTLING_S + 0.1)
-    assert found.free().vcpus == 8 - 1 - 2
+    assert found.free.vcpus == 8 - 1 - 2
+    found.drop_claim(one)
+    assert found.free.vcpus == 8 - 1
 
 
 def test_a_host_that_reports_is_there_again() -> None:
@@ -110,7 +114,7 @@ def test_a_host_that_reports_is_there_again() -> None:
 
 def test_a_host_with_much_under_way_weighs_less() -> None:
     busy, idle = host("h1", vcpus_used=2), host("h2", vcpus_used=2)
-    busy.claims[uuid4()] = Claim(Needs())
+    busy.claim(uuid4(), Needs())
     assert weight(busy) < weight(idle)
 
 
@@ -123,7 +127,7 @@ def test_many_guests_are_spread_evenly_by_their_claims_alone() -> None:
     for _ in range(32):
         chosen = choose(hosts, asked()).host
         assert chosen is not None
-        chosen.claims[uuid4()] = Claim(SMALL)
+        chosen.claim(uuid4(), SMALL)
     assert {found.under_way for found in hosts} == {8}
     assert choose(hosts, asked()).host is None
 
