@@ -2,6 +2,8 @@
 
     away -> connected -> session runs -> lost -> pause -> connected -> ...
 
+The pause is random, and grows while sessions end before they had all they need.
+
 Used by the consumer, the publisher and the client, each with a connection of its own: a broker that is low
 on memory stops reading from connections that publish, and commands have to go on all the same.
 
@@ -59,6 +61,9 @@ REFUSALS = (*NOT_OURS, ABSENT)
 
 LOCKED = ChannelLockedResource
 """Another connection has it for itself."""
+
+LONGEST_PAUSES = 8
+"""Times `reconnect_s`: what the pause grows to while each connection is made in vain."""
 
 _CONNECT_S = 20.0
 _CLOSE_S = 5.0
@@ -146,6 +151,7 @@ class Link:
         self.state = LinkState(False, datetime.now(UTC))
         self._attempts = 0
         self._told: str | None = None
+        self._in_vain = 0
         self._ever_up = False
 
     def up(self) -> None:
@@ -153,6 +159,7 @@ class Link:
         log.info("broker.connected name=%s attempts=%d", self._name, self._attempts)
         self._attempts, self._told = 0, None
         self._ever_up = True
+        self._in_vain = 0
         self.state = replace(self.state, up=True, since=datetime.now(UTC))
 
     async def run(self, session: Session, *, fail_fast: bool = False) -> None:
@@ -192,6 +199,7 @@ class Link:
         try:
             closing = wire(connection).closing
             self.connection = connection
+            self._in_vain += 1  # until it is up
             await asyncio.wait({running, closing}, return_when=asyncio.FIRST_COMPLETED)
             await _result(running, closing)
         finally:
@@ -215,8 +223,17 @@ class Link:
             log.error("broker.session_failed name=%s", self._name, exc_info=error)
 
     def _pause(self) -> float:
-        """Random, so that a fleet doesn't come back in step after an outage."""
-        return self._amqp.reconnect_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+        part = random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+        return self._amqp.reconnect_s * part * pauses(self._in_vain)
+
+
+def pauses(in_vain: int) -> int:
+    """How many times longer the pause is after so many connections in a row that were made and of no use. Pure.
+
+    The pause is random, so that a fleet doesn't come back in step after an outage. That isn't enough for a broker
+    that is overloaded by those who come back: each that gives up, and begins anew at once, adds to it.
+    """
+    return LONGEST_PAUSES if in_vain > LONGEST_PAUSES else min(1 << max(0, in_vain - 1), LONGEST_PAUSES)
 
 
 async def _result(running: asyncio.Future[None], closing: asyncio.Future[None]) -> None:

@@ -119,20 +119,18 @@ _Step = Callable[[AbstractChannel], Awaitable[object]]
 
 class Topology:
     """Declares a layout: consumer and publisher at the begin of each of their sessions, the consumer now and then
-    too. `declare_s`: seconds that the broker may take for all of it."""
+    too. `answer_s`: seconds that the broker may take for one question. Not for all of them: when a whole fleet
+    comes back, who began anew after a time would only have the broker answer the same again."""
 
-    def __init__(self, layout: Layout, *, declare_s: float = 20.0) -> None:
+    def __init__(self, layout: Layout, *, answer_s: float = 20.0) -> None:
         self._layout = layout
-        self._declare_s = declare_s
+        self._answer_s = answer_s
         self._not_ours: set[str] = set()
 
     async def declare(self, connection: AbstractConnection) -> None:
         """All of it is there when this returns. Repeating is harmless. Raises one of `connection.BROKEN`, of these
         a REFUSAL for what is neither there nor ours to make."""
-        await guarded(self._declare(connection), self._declare_s)
-
-    async def _declare(self, connection: AbstractConnection) -> None:
-        async with _Channel(connection) as channel:
+        async with _Channel(connection, self._answer_s) as channel:
             for exchange in self._layout.exchanges():
                 await self._exchange(channel, exchange)
             for queue in self._layout.queues(server_version(connection)):
@@ -187,23 +185,29 @@ class Topology:
 class _Channel:
     """A channel, and another one when the broker has closed it."""
 
-    def __init__(self, connection: AbstractConnection) -> None:
+    def __init__(self, connection: AbstractConnection, answer_s: float) -> None:
         self._connection = connection
+        self._answer_s = answer_s
         self._channel: AbstractChannel | None = None
 
     async def do(self, step: _Step) -> None:
         """Raises what the broker says of `step`."""
         if self._channel is None or self._channel.is_closed:
-            self._channel = await self._connection.channel()
-        await step(self._channel)
+            self._channel = await guarded(_opened(self._connection), self._answer_s)
+        await guarded(step(self._channel), self._answer_s)
 
     async def __aenter__(self) -> _Channel:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._channel is not None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # After an error the connection goes, and the channel with it.
+        if self._channel is not None and kind is None:
             with suppress(*BROKEN):
-                await self._channel.close()
+                await guarded(self._channel.close(), self._answer_s)
+
+
+async def _opened(connection: AbstractConnection) -> AbstractChannel:
+    return await connection.channel()
 
 
 def server_version(connection: AbstractConnection) -> str:

@@ -14,6 +14,9 @@ from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import ChannelLockedResource
 
 from agent.names import Names
+from agent.rpc.connection import connect
+from agent.rpc.topology import Layout, Topology
+from tests.chaos.proxy import Proxy, Way
 from tests.integration.rpc_ground import Edge, edge_on, eventually, make_edge, new_names, peer_on, stop_args
 from tests.rig.broker import Broker
 
@@ -114,3 +117,26 @@ async def test_the_lock_is_exclusive(broker: Broker) -> None:
         async with peer.connection.channel() as channel:
             with pytest.raises(ChannelLockedResource):
                 await channel.declare_queue(edge.names.lock, exclusive=True, auto_delete=True)
+
+
+class SlowWay(Proxy):
+    """A link on which each message to the broker takes its time."""
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
+        while data := await reader.read(65536):
+            if way is self.up:
+                await asyncio.sleep(0.5)
+            writer.write(data)
+
+
+async def test_declaring_may_take_longer_than_any_one_question(broker: Broker) -> None:
+    """A broker that a whole fleet comes back to answers late, but it answers: who gives up adds to its load."""
+    async with SlowWay("127.0.0.1", broker.identity.port) as link:
+        edge = make_edge(broker.url.replace(str(broker.identity.port), str(link.port)), new_names())
+        layout = Layout(edge.names, edge.rpc)
+        asked = len(layout.exchanges()) + 2 * len(layout.queues(""))
+        assert asked * 0.5 > 7
+        async with await connect(edge.amqp, "a test") as connection:
+            await Topology(layout, answer_s=7).declare(connection)
+            with pytest.raises(TimeoutError):
+                await Topology(layout, answer_s=0.2).declare(connection)
