@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ async def fleet(broker: Broker, directory: Path, hosts: Sequence[str]) -> AsyncI
             for first in range(0, len(hosts), TOGETHER):
                 some = hosts[first : first + TOGETHER]
                 processes.append(subprocess.Popen([*command, *some], env=environment, stderr=log))
-                await answering(broker, some)
+                await answering(broker, some, lambda: _all_run(processes, directory / "agents.log"))
             yield [process.pid for process in processes]
         finally:
             for process in processes:
@@ -90,8 +90,13 @@ async def fleet(broker: Broker, directory: Path, hosts: Sequence[str]) -> AsyncI
                 process.wait()
 
 
-async def answering(broker: Broker, hosts: Sequence[str]) -> None:
-    """Wait until each of them answers. Raises TimeoutError."""
+def _all_run(processes: Sequence[subprocess.Popen[bytes]], log: Path) -> None:
+    if any(process.poll() is not None for process in processes):
+        raise RuntimeError(f"agents have ended:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+async def answering(broker: Broker, hosts: Sequence[str], check: Callable[[], None] = lambda: None) -> None:
+    """Wait until each of them answers. Raises TimeoutError, and what `check` raises, which is called meanwhile."""
     at_once = asyncio.Semaphore(ASKED_AT_ONCE)
     async with asyncio.timeout(PATIENCE_S), ComputeClient(broker.url) as compute:
 
@@ -101,6 +106,7 @@ async def answering(broker: Broker, hosts: Sequence[str]) -> None:
                     try:
                         await compute.ping(host, Ping(), timeout=5)
                     except AgentError:
+                        check()
                         await asyncio.sleep(0.2)
                     else:
                         return
