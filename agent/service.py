@@ -39,6 +39,7 @@ from agent.operations import after_boot
 from agent.operations.control import CONTROL
 from agent.operations.runner import Operations
 from agent.operations.turn import Limits
+from agent.patience import until_done
 from agent.power import Cause, PowerStates
 from agent.pulse import Pulses
 from agent.rpc.consumer import Consumer
@@ -287,7 +288,8 @@ class Service:
         await self._resume_heartbeats()
         recovered = await self.operations.recover()
         self._course.recovered = recovered
-        await self._note_boot()
+        with suppress(Unavailable):  # a full disk: it is tried again before it is too late
+            await self._note_boot()
         self._recovered.set()
         if recovered:
             log.info("agent.recovering", operations=recovered)
@@ -405,16 +407,14 @@ class Service:
         await self.power.load()
         # What changed while the agent was away may be the work of what is resumed.
         await self._recovered.wait()
+        # Who should run is told by what was recorded before this boot, so nothing is recorded until that is noted.
+        await until_done(self._note_boot, may_pass=lambda failure: isinstance(failure, Unavailable))
         await self.power.follow(self.hypervisor.observations())
 
     async def _note_boot(self) -> None:
-        """Before anything is recorded of how the guests are now."""
+        """Raises Unavailable on a full disk."""
         resume = self._settings.operations.resume_guests_after_boot
-        try:
-            await after_boot.note_boot(self.journal, self._boot_id, resume=resume)
-        except Unavailable as error:
-            # A full disk: no guest is started without its operation being in the journal.
-            log.warning("boot.unnoted", error=error.message)
+        await after_boot.note_boot(self.journal, self._boot_id, resume=resume)
 
     async def _start_after_boot(self) -> None:
         await self.power.resynced.wait()
