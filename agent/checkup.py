@@ -131,6 +131,8 @@ class Checkup:
             why_paused="too many unfinished operations" if consumer.paused_since else None,
             pending=self.operations.pending,
             max_pending=self.settings.operations.max_pending,
+            in_hand=consumer.in_hand.count,
+            in_hand_since=_moment(consumer.in_hand.oldest),
         )
 
     def _outbox(self) -> health.Outbox:
@@ -162,11 +164,11 @@ class Checkup:
         )
 
     def _tasks(self) -> tuple[health.Task, ...]:
-        now, clock = time.monotonic(), datetime.now(UTC)
+        now = time.monotonic()
         return tuple(
             health.Task(
                 name=pulse.name,
-                busy_since=None if pulse.since is None else clock - timedelta(seconds=now - pulse.since),
+                busy_since=_moment(pulse.since),
                 limit_s=pulse.limit_s,
                 stuck=pulse.stuck(now),
             )
@@ -176,6 +178,11 @@ class Checkup:
     def _watchdog(self) -> health.Watchdog:
         verdict = self.verdict()
         return health.Watchdog(fed=verdict.feed, why=verdict.why)
+
+
+def _moment(monotonic: float | None) -> datetime | None:
+    """Of the clock, for one in monotonic seconds."""
+    return None if monotonic is None else datetime.now(UTC) - timedelta(seconds=time.monotonic() - monotonic)
 
 
 def _link(state: LinkState, blocked_since: datetime | None) -> health.Link:

@@ -21,6 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field
 SOCKET = "agent.sock"
 """The socket's name in the state directory."""
 
+HELD_UP_S = 30.0
+"""Seconds that taking a message may last. It is a write to the journal, or a refusal that the broker confirms."""
+
 Severity = Literal["fatal", "not_ready", "warning"]
 
 
@@ -100,6 +103,10 @@ class Commands(Shown):
     """Operations accepted and unfinished."""
     max_pending: int
     """How many may be, before commands are left in the broker."""
+    in_hand: int = 0
+    """Messages taken from the broker that aren't accepted, refused or acknowledged yet."""
+    in_hand_since: datetime | None = None
+    """When the oldest of them was taken."""
 
 
 class Outbox(Shown):
@@ -312,6 +319,16 @@ def _paused(health: Health) -> Problem | None:
     return _not_ready("commands_paused", f"commands are paused: {commands.why_paused}", commands.paused_since)
 
 
+def _held_up(health: Health) -> Problem | None:
+    """acceptance_stuck, not_ready: a message was taken and is neither accepted nor refused, for no known reason"""
+    since = health.commands.in_hand_since
+    if since is None or (health.observed_at - since).total_seconds() < HELD_UP_S:
+        return None
+    if any(known(health) for known in (_unwritable, _away, _blocked, _deaf)):
+        return None
+    return _not_ready("acceptance_stuck", f"{health.commands.in_hand} messages taken and not accepted", since)
+
+
 def _full_outbox(health: Health) -> Problem | None:
     """outbox_full, not_ready: so many answers and events wait for the broker that changes are refused"""
     outbox = health.outbox
@@ -367,6 +384,7 @@ CHECKS: tuple[Callable[[Health], Problem | None], ...] = (
     _deaf,
     _not_taken,
     _paused,
+    _held_up,
     _full_outbox,
     _unwritable,
     _hypervisor_away,

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections.abc import Collection
 
 from aiormq.abc import AbstractChannel
 
@@ -26,11 +28,18 @@ class Acks:
     def __init__(self, channel: AbstractChannel) -> None:
         self._channel = channel
         self._tags: asyncio.Queue[int] = asyncio.Queue()
+        self._unwritten: dict[int, float] = {}
         self._writing = asyncio.create_task(self._write())
 
     def add(self, tag: int) -> None:
         """What can't be acknowledged any more comes again."""
+        self._unwritten[tag] = time.monotonic()
         self._tags.put_nowait(tag)
+
+    @property
+    def unwritten(self) -> Collection[float]:
+        """Since when each waits that isn't on its way, in monotonic seconds."""
+        return self._unwritten.values()
 
     async def written(self) -> None:
         """Wait until all are on their way. On a channel that is gone that may be never."""
@@ -47,4 +56,5 @@ class Acks:
             except BROKEN as error:
                 log.debug("delivery.not_acknowledged error=%s", describe(error))
             finally:
+                self._unwritten.pop(tag, None)
                 self._tags.task_done()

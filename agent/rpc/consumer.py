@@ -28,7 +28,7 @@ from agent.names import Names
 from agent.rpc.connection import LOCKED, Link, LinkState
 from agent.rpc.desk import Source
 from agent.rpc.feed import Feed, Queue
-from agent.rpc.reception import Reception
+from agent.rpc.reception import InHand, Reception
 from agent.rpc.tasks import Lost, either, end, first_of, guarded
 from agent.rpc.topology import Topology
 from agent.settings import Amqp, Rpc
@@ -42,13 +42,14 @@ _UPKEEP = 3  # looks at the broker, of which one is at all that is declared ther
 @dataclass(frozen=True, slots=True)
 class ConsumerHealth:
     """`wanted`: it was started and isn't stopped. `consuming`: commands are taken. `paused_since`: there is no
-    room for more. `trouble`: another agent has the name."""
+    room for more. `trouble`: another agent has the name. `in_hand`: what was taken and isn't done with."""
 
     link: LinkState
     wanted: bool
     consuming: bool
     paused_since: datetime | None
     trouble: str | None
+    in_hand: InHand
 
 
 class Consumer:
@@ -65,6 +66,7 @@ class Consumer:
         self._paused_since: datetime | None = None
         self._trouble: str | None = None
         self._feeds: dict[str, Feed] = {}
+        self._open: set[Feed] = set()
         self._upkeep = asyncio.Event()
 
     def start(self) -> asyncio.Task[None]:
@@ -83,6 +85,7 @@ class Consumer:
             consuming=self._consuming.is_set(),
             paused_since=self._paused_since,
             trouble=self._trouble,
+            in_hand=sum((feed.unacknowledged() for feed in self._open), self._reception.in_hand()),
         )
 
     def feed_of(self, queue: str) -> Feed | None:
@@ -159,6 +162,7 @@ class Consumer:
     @asynccontextmanager
     async def _feed(self, connection: AbstractConnection, queues: Sequence[Queue]) -> AsyncIterator[Feed]:
         feed = Feed(self._reception, self._rpc.prefetch)
+        self._open.add(feed)
         try:
             await feed.open(connection, queues)
             self._feeds.update(dict.fromkeys((queue.name for queue in queues), feed))
@@ -166,7 +170,10 @@ class Consumer:
         finally:
             for queue in queues:
                 self._feeds.pop(queue.name, None)
-            await feed.close()
+            try:
+                await feed.close()
+            finally:
+                self._open.discard(feed)
 
     async def _room(self) -> None:
         desk = self._reception.desk

@@ -23,7 +23,7 @@ from agent.rpc.connection import BROKEN, describe
 from agent.rpc.desk import Source
 from agent.rpc.ears import Ears
 from agent.rpc.message import Properties
-from agent.rpc.reception import Gate, Reception
+from agent.rpc.reception import Gate, InHand, Reception
 from agent.rpc.tasks import Lost, guarded
 
 log = structlog.get_logger(__name__)
@@ -78,6 +78,11 @@ class Feed:
     def busy(self) -> bool:
         """Whether deliveries are being accepted or refused: then the broker may hold back further ones."""
         return bool(self.gate.accepting or self.gate.refusing)
+
+    def unacknowledged(self) -> InHand:
+        """Those that are done, and whose acknowledgement isn't on its way yet."""
+        waiting = self._acks.unwritten if self._acks is not None else ()
+        return InHand(len(waiting), min(waiting, default=None))
 
     async def open(self, connection: AbstractConnection, queues: Sequence[Queue]) -> None:
         async with asyncio.timeout(_BROKER_S):

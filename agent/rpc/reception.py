@@ -17,6 +17,7 @@ happens before that, the broker brings it again and the journal knows it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -43,6 +44,19 @@ from agent.rpc.tasks import end
 log = structlog.get_logger(__name__)
 
 Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """Deliveries taken and not accepted, refused or acknowledged yet. `oldest`: when the first of them
+    was taken, in monotonic seconds."""
+
+    count: int = 0
+    oldest: float | None = None
+
+    def __add__(self, other: InHand) -> InHand:
+        known = [moment for moment in (self.oldest, other.oldest) if moment is not None]
+        return InHand(self.count + other.count, min(known, default=None))
 
 
 class Gate:
@@ -146,6 +160,7 @@ class Reception:
     clock: Clock = lambda: datetime.now(UTC)
     _in_order: InOrder = field(default_factory=InOrder)
     _reading: set[asyncio.Task[None]] = field(default_factory=set)
+    _in_hand: dict[asyncio.Task[None], float] = field(default_factory=dict)
     _answers: Answers = field(init=False)
 
     def __post_init__(self) -> None:
@@ -168,11 +183,16 @@ class Reception:
         call = read.call
         assert call is not None  # noqa: S101 - _understand returned
         if call.method.kind == "change":
-            own(gate.accepting, self._in_order.submit(order_key(call), lambda: self._accept(read, call)))
+            accepting = self._in_order.submit(order_key(call), lambda: self._accept(read, call))
+            self._hold(gate.accepting, accepting)
         elif len(self._reading) < self.bounds.reads and not self._answers.full:
             own(self._reading, asyncio.create_task(self._answer(read, call)))
         else:
             self._refuse(read, Busy(f"{self.bounds.reads} questions are being answered"))
+
+    def in_hand(self) -> InHand:
+        """Also those whose channel is gone."""
+        return InHand(len(self._in_hand), min(self._in_hand.values(), default=None))
 
     async def close(self, timeout: float) -> None:
         """Give answers under way `timeout` seconds, then drop them."""
@@ -235,7 +255,12 @@ class Reception:
 
     def _refuse(self, read: _Read, refusal: AgentError) -> None:
         """In a task of its own, so that what comes behind doesn't wait until the broker takes the refusal."""
-        own(read.delivery.gate.refusing, asyncio.create_task(self._send_refusal(read, refusal)))
+        self._hold(read.delivery.gate.refusing, asyncio.create_task(self._send_refusal(read, refusal)))
+
+    def _hold(self, tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+        own(tasks, task)
+        self._in_hand[task] = time.monotonic()
+        task.add_done_callback(self._in_hand.pop)
 
     async def _send_refusal(self, read: _Read, refusal: AgentError) -> None:
         with _bound(read.request, read.call):

@@ -92,6 +92,16 @@ SERIES: tuple[Series, ...] = (
         lambda h: h.commands.paused_since is not None,
     ),
     Series("operations_pending", "Operations accepted and unfinished.", lambda h: h.commands.pending),
+    Series(
+        "commands_in_hand",
+        "Messages taken and not accepted, refused or acknowledged yet.",
+        lambda h: h.commands.in_hand,
+    ),
+    Series(
+        "commands_in_hand_oldest_age_seconds",
+        "Age of the oldest of them.",
+        lambda h: _age(h.commands.in_hand_since, h) or 0.0,
+    ),
     Series("operations_pending_max", "How many may be.", lambda h: h.commands.max_pending),
     Series("outbox_waiting", "Answers and events that wait for the broker.", lambda h: h.outbox.waiting),
     Series("outbox_limit", "How many may wait.", lambda h: h.outbox.limit),

@@ -471,3 +471,19 @@ async def test_that_another_agent_has_the_name_is_told_once_however_often_it_is_
     ]
     assert len([line for line in told if "has the host name" in line]) == 1
     assert not any("broker.connected" in line for line in told)
+
+
+async def test_a_command_that_was_taken_and_is_not_accepted_is_seen_also_when_its_connection_is_gone(
+    broker: Broker,
+) -> None:
+    async with edge_on(broker.url) as edge, peer_on(broker.url, edge.names) as peer:
+        edge.desk.hold.clear()
+        await peer.send(stop_args(), message_id="held up")
+        await eventually(lambda: edge.consumer.health().in_hand.count == 1)
+        since = edge.consumer.health().in_hand.oldest
+        await edge.consumer.reset()
+        await eventually(lambda: edge.consumer.health().in_hand.count == 2)  # the broker has brought it again
+        assert edge.consumer.health().in_hand.oldest == since
+        edge.desk.hold.set()
+        await eventually(lambda: edge.consumer.health().in_hand.count == 0)
+        assert edge.consumer.health().in_hand.oldest is None

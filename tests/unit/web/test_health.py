@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.health import CHECKS, Health, Link, Severity
+from agent.health import CHECKS, HELD_UP_S, Health, Link, Severity
 from tests.unit.web.well import BEGAN, NOW, WELL
 
 SINCE = NOW - timedelta(seconds=30)
@@ -43,6 +43,7 @@ TROUBLES: list[tuple[Health, Severity, str, Any, str]] = [
         "no room",
     ),
     (ill("commands", taken=False), "not_ready", "commands_not_taken", BEGAN, "aren't taken"),
+    (ill("commands", in_hand=2, in_hand_since=SINCE), "not_ready", "acceptance_stuck", SINCE, "2 messages"),
     (ill("outbox", waiting=100, oldest=SINCE), "not_ready", "outbox_full", SINCE, "100 answers"),
     (ill("journal", unwritable_since=SINCE, error="disk full"), "not_ready", "journal_unwritable", SINCE, "full"),
     (ill("hypervisor", reachable=False, since=SINCE), "not_ready", "hypervisor_away", SINCE, "can't be reached"),
@@ -70,6 +71,27 @@ def test_each_trouble_is_told_with_its_weight_and_since_when(
     assert word in problem.text
     assert judged.healthy == (severity != "fatal")
     assert judged.ready == (severity == "warning")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        ("journal", {"unwritable_since": SINCE, "error": "full"}),
+        ("broker", {"answers": DOWN}),
+        ("broker", {"probe": PROBE}),
+    ],
+)
+def test_messages_that_wait_for_what_is_told_already_are_no_problem_of_their_own(reason: tuple[str, Any]) -> None:
+    part, fields = reason
+    held_up = ill(part, **fields).model_copy(
+        update={"commands": ill("commands", in_hand=1, in_hand_since=SINCE).commands}
+    )
+    assert [p.code for p in held_up.judged().problems] == [p.code for p in ill(part, **fields).judged().problems]
+
+
+def test_a_message_that_was_taken_a_moment_ago_is_no_problem() -> None:
+    moment = NOW - timedelta(seconds=HELD_UP_S / 2)
+    assert ill("commands", in_hand=1, in_hand_since=moment).judged().problems == ()
 
 
 def test_every_check_finds_something_in_this_table() -> None:
