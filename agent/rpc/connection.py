@@ -202,6 +202,9 @@ class Link:
             self._in_vain += 1  # until it is up
             await asyncio.wait({running, closing}, return_when=asyncio.FIRST_COMPLETED)
             await _result(running, closing)
+        except Exception as error:
+            self._down(error)  # at once: to put it away takes seconds when the broker doesn't answer
+            raise
         finally:
             self.connection = None
             await end(running)
