@@ -32,6 +32,7 @@ MENDS = {
     "deaf": "it connects anew by itself; should it not, look at the broker's queues",
     "commands_paused": "wait for work to end, see agent-cli operations; or raise operations.max_pending",
     "commands_not_taken": "wait; should it stay, look at the broker's queue of commands: another may consume it",
+    "acceptance_stuck": "no known trouble explains it: keep its log, then systemctl restart compute-agent",
     "outbox_full": "bring the broker back: answers and events wait for it",
     "journal_unwritable": "free space on the disk of state_dir; it recovers by itself",
     "hypervisor_away": "see what the check of libvirt says here",
