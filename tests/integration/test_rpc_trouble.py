@@ -16,14 +16,17 @@ from uuid import uuid4
 
 import pytest
 from aio_pika.abc import AbstractConnection
+from pydantic import SecretStr
 
 from agent.health import Health
 from agent.journal.records import Answer
 from agent.names import Names
 from agent.pulse import Pulses
+from agent.rpc.connection import Link
 from agent.rpc.edge import Edge as WholeEdge
 from agent.rpc.probe import CONTENT_TYPE
 from agent.rpc.tasks import end
+from agent.settings import Amqp
 from agent.watchdog import Patience, Watchdog
 from tests.chaos.proxy import Proxy, Way
 from tests.integration.rpc_ground import (
@@ -391,6 +394,30 @@ async def test_a_frozen_broker_is_waited_for(broker: Broker) -> None:
             broker.thaw()
         await ground.heard()
         await ground.works()
+
+
+async def test_a_lost_connection_is_told_before_it_is_put_away(broker: Broker) -> None:
+    """A frozen broker doesn't answer to that either."""
+    lost, held = asyncio.Event(), list[AbstractConnection]()
+    link = Link(Amqp(url=SecretStr(broker.url)), "a link")
+
+    async def session(connection: AbstractConnection) -> None:
+        held.append(connection)
+        link.up()
+        await lost.wait()
+
+    running = asyncio.create_task(link.run(session))
+    await eventually(lambda: link.state.up)
+    broker.freeze()
+    try:
+        lost.set()
+        await eventually(lambda: not link.state.up)
+        assert not held[0].is_closed
+        lost.clear()
+    finally:
+        broker.thaw()
+    await eventually(lambda: link.state.up)
+    await end(running)
 
 
 @pytest.fixture
