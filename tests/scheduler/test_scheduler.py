@@ -66,6 +66,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
+async def until_only_on(place: str, compute: ComputeClient, uuid: UUID) -> None:
+    async with asyncio.timeout(60):
+        while await hosts_with(compute, uuid) != [place]:
+            await asyncio.sleep(0.02)
+
+
 async def hosts_with(compute: ComputeClient, uuid: UUID) -> list[str]:
     return [
         host
@@ -84,8 +90,9 @@ async def test_a_guest_that_is_found_where_it_is_not_placed_is_destroyed_there(
         elsewhere = next(host for host in HOSTS if host != place)
         await compute.spawn(elsewhere, Spawn(instance=others))
         await compute.spawn(elsewhere, Spawn(instance=wanted))  # as a host does that comes back with it
-        await until(lambda: scheduler.where[wanted.uuid] == {place})
-        assert await hosts_with(compute, wanted.uuid) == [place]
+        # Its own knowledge says so before, too, until it has heard of the second one.
+        await until_only_on(place, compute, wanted.uuid)
+        assert scheduler.placed == {wanted.uuid: place}
         assert await hosts_with(compute, others.uuid) == [elsewhere]  # not this scheduler's
 
 

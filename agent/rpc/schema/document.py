@@ -100,7 +100,8 @@ def events() -> str:
                 + ", ".join(f"`{word}` {code}" for word, code in POWER_STATE_CODES.items())
                 + ".",
                 "## Ephemeral",
-                "Without `stream` and `sequence`, never kept: one that can't be sent at once is dropped.",
+                "Without `stream` and `sequence`, never kept: one that can't be sent at once is dropped. "
+                "They pass by the outbox, so one may come before a durable event that was told earlier.",
                 *(_event(kind) for kind in passing),
             )
         )
