@@ -20,8 +20,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import Literal, TextIO
 from urllib.parse import unquote, urlsplit
 
@@ -79,13 +78,11 @@ def configure(
     logging.captureWarnings(True)
 
 
-@contextmanager
-def context(*, instance: object = None, **given: str | None) -> Iterator[None]:
-    """Bind what is given to every line written inside, in this task and those it starts: `request_id` and the
+def bind(*, instance: object = None, **given: str | None) -> None:
+    """Put what is given on every line written from now on in this task and those it starts: `request_id` and the
     others of a caller, `method`."""
     named = given | {"instance": None if instance is None else str(instance)}
-    with structlog.contextvars.bound_contextvars(**{k: v for k, v in named.items() if v is not None}):
-        yield
+    structlog.contextvars.bind_contextvars(**{k: v for k, v in named.items() if v is not None})
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):

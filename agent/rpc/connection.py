@@ -23,7 +23,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import aio_pika
 from aio_pika.abc import AbstractConnection, AbstractQueue
@@ -39,6 +39,7 @@ from aiormq.exceptions import (
 )
 from yarl import URL
 
+from agent.rpc.frames import FrameReader
 from agent.rpc.tasks import CUT, Lost, end
 from agent.rpc.transport import Transport
 from agent.settings_broker import Amqp
@@ -78,7 +79,8 @@ class _Connection(aio_pika.Connection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.kwargs["transport_factory"] = Transport()
+        self.bytes: Transport = Transport()
+        self.kwargs["transport_factory"] = self.bytes
 
     def __del__(self) -> None:
         """The library closes what was forgotten. One that never came about has nothing to close, and is collected
@@ -114,6 +116,11 @@ def wire(connection: AbstractConnection) -> Wire:
     if connection.transport is None:
         raise Lost("the connection is closed")
     return connection.transport.connection
+
+
+def frames(connection: AbstractConnection) -> FrameReader:
+    """What reads the frames of a connection that was made here."""
+    return cast(_Connection, connection).bytes.frames
 
 
 def blocked(connection: AbstractConnection | None) -> bool:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from uuid import uuid4
 
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.abc import DeliveredMessage
 
 from agent.rpc.acks import Acks
-from agent.rpc.connection import BROKEN, describe
+from agent.rpc.connection import BROKEN, describe, frames
 from agent.rpc.desk import Source
 from agent.rpc.ears import Ears
+from agent.rpc.frames import Delivered
 from agent.rpc.message import Properties
 from agent.rpc.reception import Gate, InHand, Reception
 from agent.rpc.tasks import Lost, guarded
@@ -42,7 +44,7 @@ class Incoming:
 
     __slots__ = ("_acks", "_message", "gate", "properties", "queue", "source")
 
-    def __init__(self, message: DeliveredMessage, queue: Queue, gate: Gate, acks: Acks) -> None:
+    def __init__(self, message: Delivered, queue: Queue, gate: Gate, acks: Acks) -> None:
         self._message = message
         self._acks = acks
         self.properties = _properties(message)
@@ -55,7 +57,7 @@ class Incoming:
         return self._message.body
 
     def ack(self) -> None:
-        tag = self._message.delivery_tag
+        tag = self._message.deliver.delivery_tag
         if tag is not None:
             self._acks.add(tag)
 
@@ -69,8 +71,8 @@ class Feed:
         self._prefetch = prefetch
         self._channel: AbstractChannel | None = None
         self._acks: Acks | None = None
-        self._tags: dict[str, str] = {}
         self._ears: Ears | None = None
+        self._leave: Callable[[], None] | None = None
         self.gate = Gate()
         self.last = time.monotonic()
 
@@ -88,12 +90,13 @@ class Feed:
         async with asyncio.timeout(_BROKER_S):
             self._channel = await connection.channel()
             await self._channel.set_qos(prefetch_count=self._prefetch)
-            self._ears = await Ears.on(self._channel, self._tags.values())
+            self._ears = await Ears.on(self._channel, [queue.name for queue in queues])
             below = await self._channel.get_underlay_channel()
             acks = self._acks = Acks(below)
-            for queue in queues:
-                ok = await below.basic_consume(queue.name, self._callback(queue, acks))
-                self._tags[str(ok.consumer_tag)] = queue.name
+            by_tag = {uuid4().hex: queue for queue in queues}
+            self._leave = frames(connection).take(below.number, partial(self._take, by_tag, acks))
+            for tag, queue in by_tag.items():
+                await below.basic_consume(queue.name, _nobody, consumer_tag=tag)
 
     async def broken(self) -> None:
         """Wait until it can't go on. Raises Lost."""
@@ -111,6 +114,8 @@ class Feed:
             else:
                 await self._close(self._channel)
         finally:
+            if self._leave is not None:
+                self._leave()
             if self._acks is not None:
                 await self._acks.end()
 
@@ -123,16 +128,17 @@ class Feed:
         except BROKEN as error:
             log.debug("channel.not_closed", error=describe(error))
 
-    def _callback(self, queue: Queue, acks: Acks) -> Any:
-        async def on_message(message: DeliveredMessage) -> None:
-            # Nothing is awaited, so the channel's end can't interrupt it and the order stays.
-            self.last = time.monotonic()
-            self._reception.take(Incoming(message, queue, self.gate, acks))
-
-        return on_message
+    def _take(self, by_tag: Mapping[str, Queue], acks: Acks, message: Delivered) -> None:
+        self.last = time.monotonic()
+        queue = by_tag[str(message.deliver.consumer_tag)]
+        self._reception.take(Incoming(message, queue, self.gate, acks))
 
 
-def _properties(message: DeliveredMessage) -> Properties:
+async def _nobody(_: DeliveredMessage) -> None:
+    """What the library would call, had the frame reader not taken the delivery."""
+
+
+def _properties(message: Delivered) -> Properties:
     raw = message.header.properties
     expiration = raw.expiration
     return Properties(

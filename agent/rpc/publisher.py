@@ -24,15 +24,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
-import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractConnection
 from aio_pika.exceptions import PublishError
-from aiormq import spec
 from aiormq.channel import Channel
 
+from agent.rpc.confirms import Confirm, Confirms, away
 from agent.rpc.connection import BROKEN, REFUSALS, Link, LinkState, Session, blocked, describe
 from agent.rpc.message import Outgoing
-from agent.rpc.tasks import end, guarded
+from agent.rpc.tasks import guarded
 from agent.settings_broker import Amqp
 
 log = logging.getLogger(__name__)
@@ -69,9 +68,8 @@ class Publisher:
         self._confirm_s = confirm_s
         self._connection: AbstractConnection | None = None
         self._connected = asyncio.Event()
-        self._channels: dict[str, AbstractChannel] = {}
+        self._channels: dict[str, Confirms] = {}
         self._opening = asyncio.Lock()
-        self._under_way: set[asyncio.Task[object]] = set()
         self._last_confirm: datetime | None = None
         self._blocked_since: datetime | None = None
 
@@ -112,9 +110,8 @@ class Publisher:
         """Publish side by side, in this order on the wire for each exchange. Never raises a broker's error."""
         connection = self._connection
         channels = {exchange: await self._channel(exchange) for exchange in {m.exchange for m in messages}}
-        # Each writes before it waits for the first time, and tasks begin in the order they were made.
-        tasks = [self._begin(channels[message.exchange], message) for message in messages]
-        outcomes = [await self._settled(task) for task in tasks]
+        confirms = {exchange: iter(_begin(channel, exchange, messages)) for exchange, channel in channels.items()}
+        outcomes = await self._settled([next(confirms[message.exchange]) for message in messages])
         if Outcome.UNKNOWN in outcomes and connection is not None and self._connection is connection:
             await self.reset()
         return outcomes
@@ -124,7 +121,7 @@ class Publisher:
         if not self.can_publish():
             return
         if (channel := await self._channel(message.exchange)) is not None:
-            await self._settled(self._begin(channel, message))
+            await self._settled(channel.publish([message]))
 
     async def _session(self, connection: AbstractConnection) -> None:
         if self._prepare is not None:
@@ -139,7 +136,7 @@ class Publisher:
             self._connected.clear()
             self._connection = None
 
-    async def _channel(self, exchange: str) -> AbstractChannel | None:
+    async def _channel(self, exchange: str) -> Confirms | None:
         """The open channel for an exchange; None while there is no connection."""
         async with self._opening:
             channel = self._channels.get(exchange)
@@ -155,50 +152,37 @@ class Publisher:
             self._channels[exchange] = channel
             return channel
 
-    def _begin(self, channel: AbstractChannel | None, message: Outgoing) -> asyncio.Task[object]:
-        task: asyncio.Task[object] = asyncio.ensure_future(_publish(channel, message))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        return task
-
-    async def _settled(self, task: asyncio.Task[object]) -> Outcome:
-        """What became of it. In a task of its own, since a dying connection cancels whoever waits on it."""
-        while not task.done():
+    async def _settled(self, confirms: Sequence[Confirm]) -> list[Outcome]:
+        """What became of them. A broker that goes on confirming gets all the time it takes."""
+        waiting = {confirm for confirm in confirms if not confirm.done()}
+        while waiting:
             was_blocked = self.blocked()
-            await asyncio.wait({task}, timeout=self._confirm_s)
-            # A broker that has just been unblocked gets the whole time from then on.
-            if not (task.done() or was_blocked or self.blocked()):
-                await end(task)
-        outcome = _outcome(task)
-        if outcome is Outcome.CONFIRMED:
+            done, waiting = await asyncio.wait(waiting, timeout=self._confirm_s)
+            # One that has just been unblocked gets the whole time from then on.
+            if not (done or was_blocked or self.blocked()):
+                for confirm in waiting:
+                    confirm.cancel()
+        outcomes = [_outcome(confirm) for confirm in confirms]
+        if Outcome.CONFIRMED in outcomes:
             self._last_confirm = datetime.now(UTC)
-        return outcome
+        return outcomes
 
 
-async def _open(connection: AbstractConnection) -> AbstractChannel:
-    return await connection.channel(on_return_raises=True)
+def _begin(channel: Confirms | None, exchange: str, messages: Sequence[Outgoing]) -> list[Confirm]:
+    """Those of one exchange."""
+    chosen = [message for message in messages if message.exchange == exchange]
+    return away(len(chosen)) if channel is None else channel.publish(chosen)
 
 
-async def _publish(channel: AbstractChannel | None, message: Outgoing) -> object:
-    if channel is None or channel.is_closed:
-        raise ConnectionError("away")
-    below = cast("Channel", await channel.get_underlay_channel())
-    # Not through aio_pika, which makes three objects of each message, nor waiting for the socket: its confirm is
-    # waited for, and no more than a batch is under way without one.
-    return await below.basic_publish(
-        message.body,
-        exchange=message.exchange,
-        routing_key=message.routing_key,
-        properties=_properties(message),
-        mandatory=message.mandatory,
-        wait=False,
-    )
+async def _open(connection: AbstractConnection) -> Confirms:
+    channel = await connection.channel(on_return_raises=True)
+    return Confirms(cast("Channel", await channel.get_underlay_channel()))
 
 
-def _outcome(task: asyncio.Task[object]) -> Outcome:
-    if task.cancelled():
+def _outcome(confirm: Confirm) -> Outcome:
+    if confirm.cancelled():
         return Outcome.UNKNOWN
-    error = task.exception()
+    error = confirm.exception()
     if error is None:
         return Outcome.CONFIRMED
     if isinstance(error, PublishError):
@@ -210,20 +194,3 @@ def _outcome(task: asyncio.Task[object]) -> Outcome:
         return Outcome.UNKNOWN
     log.error("publisher.not_publishable", exc_info=error)
     return Outcome.REFUSED
-
-
-def _properties(message: Outgoing) -> spec.Basic.Properties:
-    mode = aio_pika.DeliveryMode.PERSISTENT if message.persistent else aio_pika.DeliveryMode.NOT_PERSISTENT
-    return spec.Basic.Properties(
-        headers=dict(message.headers) or None,
-        content_type=message.content_type,
-        content_encoding="utf-8",
-        delivery_mode=mode.value,
-        correlation_id=message.correlation_id,
-        reply_to=message.reply_to,
-        expiration=None if message.expiration is None else str(int(message.expiration * 1000)),
-        message_id=message.message_id,
-        timestamp=datetime.now(UTC),
-        user_id=message.user_id,
-        app_id=message.app_id,
-    )

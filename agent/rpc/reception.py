@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -39,6 +39,7 @@ from agent.rpc.in_order import InOrder
 from agent.rpc.message import Properties
 from agent.rpc.publisher import Outcome
 from agent.rpc.router import Router
+from agent.rpc.subject import instance_of, order_key
 from agent.rpc.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -183,7 +184,7 @@ class Reception:
         call = read.call
         assert call is not None  # noqa: S101 - _understand returned
         if call.method.kind == "change":
-            accepting = self._in_order.submit(order_key(call), lambda: self._accept(read, call))
+            accepting = self._in_order.submit(order_key(call.params), lambda: self._accept(read, call))
             self._hold(gate.accepting, accepting)
         elif len(self._reading) < self.bounds.reads and not self._answers.full:
             own(self._reading, asyncio.create_task(self._answer(read, call)))
@@ -219,39 +220,39 @@ class Reception:
 
     async def _accept(self, read: _Read, call: Call) -> None:
         delivery = read.delivery
-        with _bound(call.request, call):
-            if delivery.source is not Source.QUERIES and not self.desk.has_room():
-                delivery.gate.close()
-            if not delivery.gate.open:
-                return
-            # Before it is accepted: the answer, with which it ends, may be there as soon as that.
-            self.heartbeats.begin(read.address)
-            try:
-                await self.desk.accept(call)
-            except Exception as error:  # noqa: BLE001 - refused, or a bug
-                self.heartbeats.end(read.address)
-                self._refuse(read, _agent_error(error))
-                return
-            delivery.ack()
+        _bind(call.request, call)
+        if delivery.source is not Source.QUERIES and not self.desk.has_room():
+            delivery.gate.close()
+        if not delivery.gate.open:
+            return
+        # Before it is accepted: the answer, with which it ends, may be there as soon as that.
+        self.heartbeats.begin(read.address)
+        try:
+            await self.desk.accept(call)
+        except Exception as error:  # noqa: BLE001 - refused, or a bug
+            self.heartbeats.end(read.address)
+            self._refuse(read, _agent_error(error))
+            return
+        delivery.ack()
 
     async def _answer(self, read: _Read, call: Call) -> None:
         read.delivery.ack()
         if read.address is None:
             log.info("request.unanswerable", method=call.method.name)
             return
-        with _bound(call.request, call):
-            self.heartbeats.begin(read.address)
-            try:
-                result = await self.desk.answer(call)
-                answer = Answer(result=result.model_dump(mode="json"))
-            except Exception as error:  # noqa: BLE001 - the edge: a failing read is an answer too
-                answer = Answer(error=error_body(_agent_error(error)))
-            finally:
-                self.heartbeats.end(read.address)
-            message = wire.encode(read.address, answer, uuid4().hex, persistent=False)
-            deadline = call.request.deadline
-            left = None if deadline is None else max(0.0, (deadline - self.clock()).total_seconds())
-            self._answers.send(message, left)
+        _bind(call.request, call)
+        self.heartbeats.begin(read.address)
+        try:
+            result = await self.desk.answer(call)
+            answer = Answer(result=result.model_dump(mode="json"))
+        except Exception as error:  # noqa: BLE001 - the edge: a failing read is an answer too
+            answer = Answer(error=error_body(_agent_error(error)))
+        finally:
+            self.heartbeats.end(read.address)
+        message = wire.encode(read.address, answer, uuid4().hex, persistent=False)
+        deadline = call.request.deadline
+        left = None if deadline is None else max(0.0, (deadline - self.clock()).total_seconds())
+        self._answers.send(message, left)
 
     def _refuse(self, read: _Read, refusal: AgentError) -> None:
         """In a task of its own, so that what comes behind doesn't wait until the broker takes the refusal."""
@@ -263,15 +264,15 @@ class Reception:
         task.add_done_callback(self._in_hand.pop)
 
     async def _send_refusal(self, read: _Read, refusal: AgentError) -> None:
-        with _bound(read.request, read.call):
-            log.info("request.refused", code=refusal.code, queue=read.delivery.queue)
-            if read.address is not None:
-                await self._answers.send(wire.refuse(read.address, refusal, uuid4().hex), None)
-            elif read.delivery.source is not Source.FANOUT:
-                # A broadcast would be parked once for each host.
-                await self._park(read, refusal)
-                await self._tell_refused(read, refusal)
-            read.delivery.ack()
+        _bind(read.request, read.call)
+        log.info("request.refused", code=refusal.code, queue=read.delivery.queue)
+        if read.address is not None:
+            await self._answers.send(wire.refuse(read.address, refusal, uuid4().hex), None)
+        elif read.delivery.source is not Source.FANOUT:
+            # A broadcast would be parked once for each host.
+            await self._park(read, refusal)
+            await self._tell_refused(read, refusal)
+        read.delivery.ack()
 
     async def _park(self, read: _Read, error: AgentError) -> None:
         delivery, request = read.delivery, read.request
@@ -312,28 +313,14 @@ def own(tasks: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
     task.add_done_callback(tasks.discard)
 
 
-def order_key(call: Call) -> Hashable:
-    """Changes of one instance have one key, those of one operation too; others go by themselves. Pure."""
-    for name in ("instance_uuid", "operation_id"):
-        if (value := getattr(call.params, name, None)) is not None:
-            return str(value)
-    instance = getattr(call.params, "instance", None)
-    return str(instance.uuid) if instance is not None else object()
-
-
 def _agent_error(error: Exception) -> AgentError:
     """What a caller is told. Called while the exception is handled: a bug's traceback is logged here."""
     return error if isinstance(error, AgentError) else bug()
 
 
-def _bound(request: Request | None, call: Call | None) -> Any:
-    """Log lines inside carry who and what; never the arguments."""
+def _bind(request: Request | None, call: Call | None) -> None:
+    """Log lines of this task carry who and what; never the arguments."""
     if request is None:
-        return logs.context()
-    named = (
-        None
-        if call is None
-        else getattr(call.params, "instance_uuid", None)
-        or getattr(getattr(call.params, "instance", None), "uuid", None)
-    )
-    return logs.context(**request.caller.model_dump(), method=call.method.name if call else None, instance=named)
+        return
+    method, instance = (call.method.name, instance_of(call.params)) if call is not None else (None, None)
+    logs.bind(**dict(request.caller), method=method, instance=instance)

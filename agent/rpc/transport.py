@@ -13,17 +13,20 @@ from typing import Any, cast
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from yarl import URL
 
-from agent.rpc.tolerant import TolerantReader
+from agent.rpc.frames import FrameReader
 
 
 class Transport(TransportFactory):
-    """TCP or TLS, by the URL."""
+    """TCP or TLS, by the URL. For one connection: `frames` is what reads its frames, once there is one."""
+
+    frames: FrameReader
 
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
         reader, writer = await factory.create(url, **kwargs)
+        self.frames = FrameReader(reader)
         return (
-            cast("asyncio.StreamReader", TolerantReader(reader)),
+            cast("asyncio.StreamReader", self.frames),
             cast("asyncio.StreamWriter", GatheringWriter(writer)),
         )
 

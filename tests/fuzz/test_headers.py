@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 
 import pytest
-from aiormq.abc import DeliveredMessage
 from hypothesis import given
 from hypothesis import strategies as st
 from pamqp.commands import Basic
@@ -14,6 +13,7 @@ from pamqp.header import ContentHeader
 
 from agent.rpc.desk import Source
 from agent.rpc.feed import Incoming, Queue
+from agent.rpc.frames import Delivered
 from agent.rpc.reception import Gate
 from agent.rpc.tolerant import without_properties
 from tests.fuzz.mutations import corpus, spoiled
@@ -26,13 +26,13 @@ END = b"\xce"
 
 def arrived(payload: bytes) -> ContentHeader:
     head = struct.pack(">BHI", 2, 1, len(payload))
-    _, _, frame = unmarshal(head + without_properties(head, payload + END))
+    _, _, frame = unmarshal(head + without_properties(payload + END))
     assert isinstance(frame, ContentHeader)
     return frame
 
 
 def delivered(header: ContentHeader) -> Incoming:
-    message = DeliveredMessage(delivery=Basic.Deliver(), header=header, body=b"{}", channel=object())  # type: ignore[arg-type]
+    message = Delivered(Basic.Deliver(), header, b"{}")
     return Incoming(message, Queue("q", Source.COMMANDS), Gate(), object())  # type: ignore[arg-type]
 
 

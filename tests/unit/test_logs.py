@@ -42,11 +42,15 @@ def test_a_line_says_when_how_bad_what_and_who(out: io.StringIO) -> None:
     assert line == {"level": "warning", "event": "saga.failed", "logger": "agent.saga", "step": "define"}
 
 
-def test_the_context_is_on_every_line_inside_and_on_none_after(out: io.StringIO) -> None:
+async def test_what_a_task_binds_is_on_its_lines_and_on_no_others(out: io.StringIO) -> None:
     logs.configure(format="json", stream=out)
-    with logs.context(request_id="r", instance=7, method="spawn"):
+
+    async def work() -> None:
+        logs.bind(request_id="r", instance=7, method="spawn")
         structlog.get_logger("a").info("ours")
         logging.getLogger("aiormq").warning("theirs")
+
+    await asyncio.create_task(work())
     structlog.get_logger("a").info("after")
     ours, theirs, after = lines(out)
     for line in (ours, theirs):
@@ -54,12 +58,12 @@ def test_the_context_is_on_every_line_inside_and_on_none_after(out: io.StringIO)
     assert "request_id" not in after
 
 
-async def test_the_context_follows_into_threads_and_does_not_leak_between_tasks(out: io.StringIO) -> None:
+async def test_what_is_bound_follows_into_threads_and_does_not_leak_between_tasks(out: io.StringIO) -> None:
     logs.configure(format="json", stream=out)
 
     async def work(name: str) -> None:
-        with logs.context(request_id=name):
-            await asyncio.to_thread(structlog.get_logger("a").info, name)
+        logs.bind(request_id=name)
+        await asyncio.to_thread(structlog.get_logger("a").info, name)
 
     await asyncio.gather(*(work(f"r{i}") for i in range(8)))
     assert len(lines(out)) == 8
