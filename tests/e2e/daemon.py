@@ -90,8 +90,10 @@ class Daemon:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     def lines(self) -> list[dict[str, Any]]:
-        """The log, one object a line; a line that isn't JSON is an error of its own."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.strip()]
+        """The log, one object a line; a line that isn't JSON is an error of its own. The last one may be half
+        written."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines() if line.strip()]
 
     def _end(self, number: signal.Signals, wait: float) -> int:
         if self._process is None:

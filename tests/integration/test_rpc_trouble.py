@@ -246,7 +246,8 @@ async def routes(ground: Watched) -> None:
     before = await peer.depth(edge.names.events)
     edge.outbox.add_event("compute.instance.power_state", uuid4())
     await edge.outbox.emptied()
-    assert await peer.depth(edge.names.events) == before + 1
+    # More than one, when the connection was lost before the broker had confirmed it.
+    assert await peer.depth(edge.names.events) > before
     await peer.send(b"{", message_id="bad")
     assert (await peer.dead_letter()).message_id == "bad"
 

@@ -83,6 +83,9 @@ class Oslo:
             stderr=log,
             env=environment,
             limit=LONGEST_LINE,
+            # The library's manager of queues looks up the leader of its process group, and that of who runs these
+            # tests may be gone.
+            start_new_session=True,
         )
         self._reading = asyncio.create_task(self._read())
         await self._write(self._begin)
