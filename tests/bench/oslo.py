@@ -12,10 +12,16 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-import aiormq
-from aiormq.abc import AbstractConnection, DeliveredMessage
+from aiormq import spec
+from aiormq.abc import ChannelFrame, DeliveredMessage
 from aiormq.channel import Channel
+from pamqp.body import ContentBody
+from pamqp.header import ContentHeader
+from pydantic import SecretStr
 
+from agent.rpc.connection import connect, frames
+from agent.rpc.frames import Delivered
+from agent.settings_broker import Amqp
 from tests.bench.bed import Bed
 from tests.bench.figures import Figure, ratio
 from tests.bench.meters import cpu
@@ -27,7 +33,7 @@ US = 1e6
 
 
 class Calls:
-    """Calls of `ping` to one server, so many in flight. Cheap, as it shares the machine with what it loads: bodies
+    """Calls of `ping` to one server, so many in flight. Cheap, as it shares the machine with what it loads: frames
     are made before the clock runs, and of the answers only the number is looked at."""
 
     def __init__(self, url: str, topic: str, host: str) -> None:
@@ -40,14 +46,16 @@ class Calls:
         self.last = b""
 
     async def __aenter__(self) -> Self:
-        self._connection: AbstractConnection = await aiormq.connect(self._url)
-        channel = await self._connection.channel(publisher_confirms=False)
+        self._connection = await connect(Amqp(url=SecretStr(self._url)), "load")
+        over = await self._connection.channel(publisher_confirms=False)
+        channel = await over.get_underlay_channel()
         assert isinstance(channel, Channel)
         self._channel = channel
         queue = await channel.queue_declare(f"reply_{uuid4().hex}", auto_delete=True)
         assert queue.queue is not None
         self._replies = queue.queue
-        await channel.basic_consume(queue.queue, self._on_reply, no_ack=True)
+        frames(self._connection).take(channel.number, self._on_reply)
+        await channel.basic_consume(queue.queue, self._past, no_ack=True)
         return self
 
     async def __aexit__(
@@ -57,28 +65,29 @@ class Calls:
 
     async def run(self, number: int) -> float:
         """Seconds from the first call to the last answer."""
-        bodies = [self._body() for _ in range(number)]
+        calls = [self._call() for _ in range(number)]
         self._missing = number
         self._all.clear()
         began = time.monotonic()
-        for body in bodies:
+        for call in calls:
             await self._room.acquire()
-            await self._channel.basic_publish(
-                body,
-                exchange=self._topic,
-                routing_key=f"{self._topic}.{self._host}",
-                properties=aiormq.spec.Basic.Properties(
-                    content_type="application/json",
-                    content_encoding="utf-8",
-                    delivery_mode=2,
-                    priority=0,
-                    expiration="60000",
-                ),
-                wait=False,
-            )
+            await self._channel.write_queue.put(call)
         async with asyncio.timeout(300):
             await self._all.wait()
         return time.monotonic() - began
+
+    def _call(self) -> ChannelFrame:
+        publish = spec.Basic.Publish(exchange=self._topic, routing_key=f"{self._topic}.{self._host}")
+        properties = spec.Basic.Properties(
+            content_type="application/json",
+            content_encoding="utf-8",
+            delivery_mode=2,
+            priority=0,
+            expiration="60000",
+        )
+        body = self._body()
+        header = ContentHeader(body_size=len(body), properties=properties)
+        return ChannelFrame.marshall(self._channel.number, [publish, header, ContentBody(body)])
 
     def _body(self) -> bytes:
         message: dict[str, object] = {
@@ -92,7 +101,10 @@ class Calls:
         }
         return json.dumps({"oslo.version": "2.0", "oslo.message": json.dumps(message)}).encode()
 
-    async def _on_reply(self, message: DeliveredMessage) -> None:
+    async def _past(self, _: DeliveredMessage) -> None:
+        raise AssertionError("the library has a delivery that was to be taken past it")
+
+    def _on_reply(self, message: Delivered) -> None:
         self.last = message.body
         self._room.release()
         self._missing -= 1
