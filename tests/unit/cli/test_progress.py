@@ -49,8 +49,7 @@ class Told(Desk):
         await asyncio.Event().wait()
 
 async def work():
-    await told.wait()
-    await asyncio.sleep(0.3)  # longer than the bar takes to draw itself
+    await told.wait()  # what the bar shows last is drawn whenever it ends
     return "the result"
 
 print(asyncio.run(watched(Told(), UUID(int=1), "spawn", work())))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -95,7 +94,7 @@ class Inside:
         return acceptance.operation.id if isinstance(acceptance, Accepted) else acceptance.operation_id
 
     async def ended(self, operation_id: UUID) -> OperationRecord:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (record := await self.journal.operation(operation_id)).status not in ENDED:
                 await asyncio.sleep(0.005)
         return record
@@ -134,7 +133,3 @@ def spec(**fields: Any) -> InstanceSpec:
         "config_drive": ConfigDrive(hostname="vm"),
     }
     return InstanceSpec(**{**base, **fields})
-
-
-def soon() -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=0.2)

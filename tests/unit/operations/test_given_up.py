@@ -238,30 +238,34 @@ async def test_a_destroy_goes_before_what_waits_for_its_instance_to_settle(insid
     assert inside.leftovers(asked.uuid) == []
 
 
-async def test_a_destroy_that_comes_while_the_last_spawn_is_undone_lets_it_be_undone(inside: Inside) -> None:
-    asked = spec()
-    late = await unknown(inside, "spawn", spawning(asked), call="domains.define", error="operation_failed")
-    inside.world.faults.clear()
-    slow = Fault(call="disks.remove", slow=SHORT / 2, times=1)
-    inside.world.faults.add(slow)
-    again = await inside.submit("spawn", spawning(asked))
-    async with asyncio.timeout(20):
-        while not any(fault.taken for fault in inside.world.faults.all()):
-            await asyncio.sleep(0.002)
-    destroy = await inside.do("destroy", Destroy(instance_uuid=asked.uuid))
-    assert destroy.status is Status.SUCCEEDED
-    assert await status(inside, late) is Status.CANCELLED
-    record = await inside.ended(again)
-    assert record.status is Status.CANCELLED
-    assert record.steps == ()
-    assert inside.leftovers(asked.uuid) == []
+async def test_a_destroy_that_comes_while_the_last_spawn_is_undone_lets_it_be_undone(tmp_path: Path) -> None:
+    inside = await Inside.open(tmp_path, call_timeout=2.0)  # longer than to ask for a destroy takes
+    try:
+        asked = spec()
+        late = await unknown(inside, "spawn", spawning(asked), call="domains.define", error="operation_failed")
+        inside.world.faults.clear()
+        inside.world.faults.add(Fault(call="disks.remove", hang=True, times=1))
+        again = await inside.submit("spawn", spawning(asked))
+        async with asyncio.timeout(20):
+            while not any(fault.taken for fault in inside.world.faults.all()):
+                await asyncio.sleep(0.002)
+        destroy = await inside.submit("destroy", Destroy(instance_uuid=asked.uuid))
+        inside.world.faults.clear()
+        assert (await inside.ended(destroy)).status is Status.SUCCEEDED
+        assert await status(inside, late) is Status.CANCELLED
+        record = await inside.ended(again)
+        assert record.status is Status.CANCELLED
+        assert record.steps == ()
+        assert inside.leftovers(asked.uuid) == []
+    finally:
+        await inside.close()
 
 
 async def test_after_a_restart_what_the_last_run_gave_up_is_looked_at_until_it_rests(inside: Inside) -> None:
     asked = spec()
     await unknown(inside, "spawn", spawning(asked), call="domains.start")
     # That call lives on beside the new run, which can't know of it, and takes effect while it looks.
-    after = await inside.again(settling=Patience(quiet_s=0.3))
+    after = await inside.again(settling=Patience(quiet_s=1.5))
     try:
         await after.operations.recover()
         destroy = await after.submit("destroy", Destroy(instance_uuid=asked.uuid))

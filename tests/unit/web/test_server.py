@@ -22,6 +22,9 @@ from agent.web.server import HealthServer
 from tests.unit.web.test_health import TROUBLES
 from tests.unit.web.well import WELL
 
+PATIENCE_S = 60.0
+"""For the first page above all: the HTTP server is loaded before it."""
+
 
 @asynccontextmanager
 async def served(directory: Path, health: Health = WELL) -> AsyncIterator[Path]:
@@ -40,7 +43,7 @@ async def served(directory: Path, health: Health = WELL) -> AsyncIterator[Path]:
 
 async def listens(directory: Path, left: object = None) -> None:
     """On another socket than what was `left` there."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while _made(directory) in (None, left):
             await asyncio.sleep(0.001)
 
@@ -54,12 +57,12 @@ def _made(directory: Path) -> tuple[int, int] | None:
 
 
 async def page(directory: Path, name: str) -> tuple[int, str]:
-    return await asyncio.to_thread(health_socket.page, directory, name)
+    return await asyncio.to_thread(health_socket.page, directory, name, PATIENCE_S)
 
 
 async def test_everything_is_shown_as_it_is(tmp_path: Path) -> None:
     async with served(tmp_path):
-        assert await asyncio.to_thread(health_socket.ask, tmp_path) == WELL
+        assert await asyncio.to_thread(health_socket.ask, tmp_path, PATIENCE_S) == WELL
 
 
 @pytest.mark.parametrize(("health", "severity"), [(line[0], line[1]) for line in TROUBLES])
@@ -132,7 +135,7 @@ async def test_who_asks_while_other_work_goes_first_waits_for_it(tmp_path: Path)
     await writer.drain()
     assert not loaded.is_set()
     done.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert b" 200 OK" in await reader.readline()
     assert loaded.is_set()
     writer.close()
@@ -162,7 +165,7 @@ async def test_what_is_no_socket_is_left_and_warned_of_and_the_agent_goes_on(tmp
     (tmp_path / SOCKET).write_text("somebody's")
     with structlog.testing.capture_logs() as logs:
         task = asyncio.create_task(HealthServer(tmp_path / SOCKET, lambda: asyncio.sleep(0, WELL)).run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not logs:
                 await asyncio.sleep(0.001)
         assert not task.done()

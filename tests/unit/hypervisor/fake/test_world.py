@@ -40,7 +40,7 @@ async def test_guests_run_on_without_any_agent_and_boot_meanwhile(make_fake: Cal
     second = make_fake()
     view = await second.driver.domains.get(spec.uuid)
     assert (view.power_state, view.reason) == (PowerState.RUNNING, "booted")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while b"GUEST-READY" not in await second.driver.domains.console_output(spec.uuid, 1000):
             await asyncio.sleep(0.01)
 
@@ -49,10 +49,10 @@ async def test_an_agent_sees_what_another_process_does_to_its_guests(fake: Fake)
     spec = await fake.run(fake.spec())
     observed = Observed()
     reader = asyncio.create_task(observed.read(fake.driver.observations()))
-    await observed.until(lambda o: o.kind is Kind.LISTING, patience=10)
+    await observed.until(lambda o: o.kind is Kind.LISTING, patience=60)
     command = [sys.executable, "-m", "agent.hypervisor.fake", str(fake.state), "kill", str(spec.uuid)]
     killer = await asyncio.create_subprocess_exec(*command, env={**os.environ, "PYTHONPATH": os.getcwd()})
-    seen = await observed.until(lambda o: o.kind is Kind.POWER, patience=10)
+    seen = await observed.until(lambda o: o.kind is Kind.POWER, patience=60)
     assert (seen.uuid, seen.state, seen.reason) == (spec.uuid, PowerState.CRASHED, "crashed")
     assert await killer.wait() == 0
     reader.cancel()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Coroutine
+from typing import TypeVar
+
+T = TypeVar("T")
 
 LONG = 20.0
 SHORT = 0.05
@@ -25,9 +29,11 @@ class Lines:
         self.opened: list[Line] = []
         self.open_gate = threading.Event()
         self.open_gate.set()
+        self.opening = threading.Event()
         self.refuse: Exception | None = None
 
     def open(self) -> Line:
+        self.opening.set()
         self.open_gate.wait(LONG)
         if self.refuse is not None:
             raise self.refuse
@@ -55,3 +61,12 @@ class Hang:
 
     async def until_begun(self) -> None:
         await asyncio.to_thread(self.began.wait, LONG)
+
+
+async def once(begun: threading.Event, call: Coroutine[object, object, T]) -> asyncio.Task[T]:
+    """The call, under way when `begun` is set. The loop stands still until then, and with it the call's deadline:
+    however late its worker is, the call isn't given up before it was begun."""
+    task = asyncio.ensure_future(call)
+    await asyncio.sleep(0)
+    assert begun.wait(LONG)
+    return task

@@ -13,7 +13,7 @@ import pytest
 from agent import deadline, telemetry
 from agent.errors import TimedOut, Unavailable
 from agent.hypervisor.libvirt.threads import Late, Threads
-from tests.unit.hypervisor.libvirt.lines import LONG, SHORT, Hang, Line, Lines
+from tests.unit.hypervisor.libvirt.lines import LONG, SHORT, Hang, Line, Lines, once
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ async def test_a_call_past_its_deadline_has_an_unknown_outcome(
 ) -> None:
     hang = Hang()
     with pytest.raises(TimedOut, match=r"starting x .* unknown"):
-        await threads.call("long", hang, what="starting x", timeout=SHORT)
+        await (await once(hang.began, threads.call("long", hang, what="starting x", timeout=SHORT)))
     assert (threads.lost, threads.lost_ever) == (1, 1)
     hang.go.set()
     told = await asyncio.wait_for(late.get(), LONG)
@@ -114,15 +114,15 @@ async def test_a_call_past_its_deadline_has_an_unknown_outcome(
 
 
 async def test_the_late_error_of_a_lost_call_is_told(threads: Threads[Line], late: asyncio.Queue[Late]) -> None:
-    go = threading.Event()
+    hang = Hang()
 
     def fail(line: Line) -> None:
-        go.wait(LONG)
+        hang(line)
         raise KeyError("too late")
 
     with pytest.raises(TimedOut):
-        await threads.call("long", fail, what="x", timeout=SHORT)
-    go.set()
+        await (await once(hang.began, threads.call("long", fail, what="x", timeout=SHORT)))
+    hang.go.set()
     assert isinstance((await asyncio.wait_for(late.get(), LONG)).error, KeyError)
 
 
@@ -131,7 +131,7 @@ async def test_a_hung_call_costs_one_worker_and_its_lane_goes_on(
 ) -> None:
     hang = Hang()
     with pytest.raises(TimedOut):
-        await threads.call("long", hang, what="x", timeout=SHORT)
+        await (await once(hang.began, threads.call("long", hang, what="x", timeout=SHORT)))
     fresh = await threads.call("long", lambda line: line, what="y", timeout=LONG)
     assert fresh is lines.opened[1]
     hang.go.set()
@@ -167,8 +167,9 @@ async def test_a_connection_that_does_not_open_in_time_has_done_nothing(
 ) -> None:
     touched = threading.Event()
     lines.open_gate.clear()
+    call = threads.call("long", lambda line: touched.set(), what="x", timeout=SHORT)
     with pytest.raises(Unavailable, match="no connection"):
-        await threads.call("long", lambda line: touched.set(), what="x", timeout=SHORT)
+        await (await once(lines.opening, call))
     assert threads.lost == 1
     lines.open_gate.set()
     assert await threads.call("long", lambda line: 1, what="y", timeout=LONG) == 1
@@ -202,7 +203,7 @@ async def test_the_deadline_in_force_cuts_the_timeout(threads: Threads[Line]) ->
     hang = Hang()
     began = time.monotonic()
     with deadline.within(SHORT), pytest.raises(TimedOut):
-        await threads.call("long", hang, what="x", timeout=LONG)
+        await (await once(hang.began, threads.call("long", hang, what="x", timeout=LONG)))
     assert time.monotonic() - began < LONG / 2
     hang.go.set()
 
@@ -228,8 +229,7 @@ async def test_a_cancelled_caller_waits_for_a_call_that_has_begun(threads: Threa
 
 async def test_a_cancelled_caller_waits_no_longer_than_the_deadline(threads: Threads[Line]) -> None:
     hang = Hang()
-    task = asyncio.ensure_future(threads.call("long", hang, what="x", timeout=SHORT * 4))
-    await hang.until_begun()
+    task = await once(hang.began, threads.call("long", hang, what="x", timeout=SHORT * 4))
     task.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
         await task
@@ -276,7 +276,7 @@ async def test_past_the_bound_no_fresh_worker_hangs_and_the_service_is_told(line
     for hang in hangs:
         assert not exhausted.is_set()
         with pytest.raises(TimedOut):
-            await threads.call("long", hang, what="x", timeout=SHORT)
+            await (await once(hang.began, threads.call("long", hang, what="x", timeout=SHORT)))
     assert exhausted.is_set()
     with pytest.raises(Unavailable, match="not begun"):
         await threads.call("long", lambda line: 1, what="y", timeout=SHORT)
@@ -291,7 +291,7 @@ async def test_a_job_that_waits_gets_the_worker_that_a_returning_one_makes_possi
     threads = Threads(lines, {"long": 1}, max_lost=1)
     hang = Hang()
     with pytest.raises(TimedOut):
-        await threads.call("long", hang, what="x", timeout=SHORT)
+        await (await once(hang.began, threads.call("long", hang, what="x", timeout=SHORT)))
     waiting = asyncio.ensure_future(threads.call("long", lambda line: 1, what="y", timeout=LONG))
     await asyncio.sleep(0)
     hang.go.set()

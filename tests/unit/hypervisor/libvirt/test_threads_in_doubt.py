@@ -14,6 +14,7 @@ from agent.errors import TimedOut, Unavailable
 from agent.hypervisor.doubts import Doubts
 from agent.hypervisor.libvirt.api import Connection
 from agent.hypervisor.libvirt.threads import Threads
+from tests.unit.hypervisor.libvirt.lines import once
 
 Work = Callable[[Connection], int]
 
@@ -37,7 +38,7 @@ class Lines:
 class Ground:
     def __init__(self) -> None:
         self.doubts = Doubts(self._look)
-        self.go_on = threading.Event()
+        self.began, self.go_on = threading.Event(), threading.Event()
         self.threads: Threads[Connection] = Threads(Lines(), {"change": 2})
 
     async def _look(self, _: UUID) -> object:
@@ -48,6 +49,7 @@ class Ground:
             return await self.threads.call("change", change.watched(work), what="x", timeout=timeout)
 
     def hang(self, _: Connection) -> int:
+        self.began.set()
         self.go_on.wait()
         return 1
 
@@ -66,7 +68,7 @@ def quick(_: Connection) -> int:
 
 async def test_what_comes_after_a_call_that_hangs_waits_until_it_has_returned(ground: Ground) -> None:
     with pytest.raises(TimedOut):
-        await ground.change(ground.hang, timeout=SHORT)
+        await (await once(ground.began, ground.change(ground.hang, timeout=SHORT)))
     for _ in range(2):
         with pytest.raises(Unavailable, match="hasn't returned yet"):
             await ground.change(quick)
@@ -77,14 +79,7 @@ async def test_what_comes_after_a_call_that_hangs_waits_until_it_has_returned(gr
 
 
 async def test_a_cancelled_call_that_goes_on_is_waited_for_too(ground: Ground) -> None:
-    began = threading.Event()
-
-    def hang(connection: Connection) -> int:
-        began.set()
-        return ground.hang(connection)
-
-    call = asyncio.create_task(ground.change(hang, timeout=0.3))
-    await asyncio.to_thread(began.wait)
+    call = await once(ground.began, ground.change(ground.hang, timeout=0.3))
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

@@ -93,7 +93,7 @@ async def test_at_the_bound_a_call_keeps_its_place_until_another_returns(threads
 
 async def test_past_its_deadline_it_is_lost_like_any_other_and_its_lane_stays_as_large(lines: Lines) -> None:
     threads = made(lines, max_overdue=1)
-    slow = Hanging(threads, timeout=SHORT * 4)
+    slow = await Hanging(threads, timeout=2.0).begun()
     await until(lambda: threads.overdue == 1)
     with pytest.raises(TimedOut, match="unknown"):
         await slow.task

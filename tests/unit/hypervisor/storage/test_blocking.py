@@ -45,10 +45,22 @@ async def test_a_cancelled_caller_is_told_only_when_his_thread_has_ended(fails: 
 
 async def test_a_deadline_that_passes_meanwhile_is_a_timeout() -> None:
     go_on = threading.Event()
-    asyncio.get_running_loop().call_later(0.05, go_on.set)
+
+    async def end_after(limit: asyncio.Timeout) -> None:
+        while not limit.expired():
+            await asyncio.sleep(0.001)
+        go_on.set()
+
+    async def hurried() -> None:
+        async with asyncio.timeout(0.01) as limit:
+            ending = asyncio.create_task(end_after(limit))
+            try:
+                await in_thread(go_on.wait)
+            finally:
+                await ending
+
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await in_thread(go_on.wait)
+        await hurried()
 
 
 async def test_what_is_seen_or_goes_wrong_is_the_outcome_of_a_look() -> None:
@@ -61,15 +73,21 @@ async def test_a_look_that_hangs_is_given_up_and_others_go_on(tmp_path: Path) ->
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
 
+    ended = threading.Semaphore(0)
+
     def hang() -> None:
         os.close(os.open(pipe, os.O_RDONLY))  # until somebody writes
+        ended.release()
 
     with pytest.raises(Unavailable, match="looking: its disk doesn't answer"):
         await look(hang, "looking", seconds=0.05)
     with deadline.within(0.05), pytest.raises(Unavailable):
         await look(hang, "looking")
     assert await look(lambda: 1, "looking") == 1
-    os.close(os.open(pipe, os.O_WRONLY))
+    end = os.open(pipe, os.O_RDWR)  # held until both have come so far
+    for _ in range(2):
+        assert await asyncio.to_thread(ended.acquire, timeout=60)
+    os.close(end)
 
 
 async def test_a_cancelled_look_is_left_at_once(tmp_path: Path) -> None:
@@ -129,7 +147,7 @@ async def test_a_look_that_was_given_up_counts_until_it_ends() -> None:
             await look(lambda: 1, "looking", HERE)
     finally:
         go_on.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while any(thread.name == "look" for thread in threading.enumerate()):
             await asyncio.sleep(0.001)
     assert await look(lambda: 1, "looking", HERE) == 1
