@@ -16,10 +16,9 @@ from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractQueue
 from aio_pika.exceptions import AuthenticationError, ProbableAuthenticationError
 
-from agent.names import Names
 from agent.rpc.connection import ABSENT, BROKEN, LOCKED, REFUSALS, blocked, close, connect, describe
 from agent.rpc.topology import ExchangeSpec, Layout, QueueSpec, server_version
-from agent.settings import Amqp, Rpc
+from agent.settings import Amqp
 
 PUBLISH_S = 5.0
 
@@ -54,9 +53,9 @@ class Inspection:
         return next(seen for seen in self.queues if seen.name == name)
 
 
-async def inspect(amqp: Amqp, rpc: Rpc, names: Names) -> Inspection:
+async def inspect(amqp: Amqp, layout: Layout) -> Inspection:
     """Raises one of `Trouble`."""
-    layout = Layout(names, rpc)
+    names = layout.names
     connection = await connect(amqp, f"agent-cli doctor {names.host}")
     try:
         version = server_version(connection)

@@ -80,7 +80,7 @@ class Layout:
             QueueSpec(names.fanout_queue, names.fanout, names.shared, arguments=fanout),
             QueueSpec(names.dead_letters, names.dead_letters, "", arguments=self._dead_letters()),
             *([self._events()] if self.rpc.events_queue else []),
-            *(self._notifications() if self.notifications.enabled else []),
+            *self._notifications(),
         )
 
     def _work(self, version: str) -> dict[str, Any]:
@@ -94,15 +94,20 @@ class Layout:
     def _dead_letters(self) -> dict[str, Any]:
         return {"x-max-length": DEAD_LETTERS_KEPT, "x-message-ttl": self.rpc.dead_letter_ttl_s * 1000}
 
+    def notified(self) -> tuple[str, ...]:
+        """The queues of notifications; none when they are off."""
+        told = self.notifications
+        if not told.enabled:
+            return ()
+        return tuple(notifications.queue(told.topic, priority) for priority in notifications.PRIORITIES)
+
     def _notifications(self) -> list[QueueSpec]:
         """Declared by who publishes, so that nothing is lost before the first listener comes; exactly as the
         listeners declare them."""
-        told = self.notifications
-        quorum = told.queue_type == "quorum"
+        quorum = self.notifications.queue_type == "quorum"
         durable = self.rpc.exchange_durable or quorum
         arguments = {"x-queue-type": "quorum"} if quorum else {}
-        queues = [notifications.queue(told.topic, priority) for priority in notifications.PRIORITIES]
-        return [QueueSpec(queue, self.names.exchange, queue, durable, arguments) for queue in queues]
+        return [QueueSpec(name, self.names.exchange, name, durable, arguments) for name in self.notified()]
 
     def _events(self) -> QueueSpec:
         arguments = {"x-max-length": EVENTS_KEPT, "x-overflow": "drop-head"}

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import aio_pika
 from aio_pika import Message
@@ -17,25 +18,28 @@ from agent.doctor.broker import BACKLOG, check
 from agent.doctor.finding import Finding, Verdict
 from agent.names import Names
 from agent.rpc.inspection import inspect
-from agent.settings import Amqp, Rpc, Settings
+from agent.rpc.topology import Layout
+from agent.settings import Amqp, Notifications, Rpc, Settings
 from tests.integration.rpc_ground import edge_on, eventually, new_names, peer_on, stop_args
 from tests.rig.broker import Broker
 
 
-def settings(url: str, names: Names, **rpc: Any) -> Settings:
+def settings(url: str, names: Names, notified: Notifications | None = None, **rpc: Any) -> Settings:
     return Settings(
         host=names.host,
         amqp=Amqp(url=SecretStr(url)),
         rpc=Rpc(exchange=names.exchange, topic=names.topic, **rpc),
+        notifications=notified or Notifications(),
     )
 
 
-async def found(url: str, names: Names, **rpc: Any) -> list[Finding]:
-    return [finding for finding in await check(settings(url, names, **rpc)) if finding.verdict is not Verdict.OK]
+async def found(url: str, names: Names, notified: Notifications | None = None, **rpc: Any) -> list[Finding]:
+    told = await check(settings(url, names, notified, **rpc))
+    return [finding for finding in told if finding.verdict is not Verdict.OK]
 
 
-async def only(url: str, names: Names, **rpc: Any) -> Finding:
-    (finding,) = await found(url, names, **rpc)
+async def only(url: str, names: Names, notified: Notifications | None = None, **rpc: Any) -> Finding:
+    (finding,) = await found(url, names, notified, **rpc)
     assert finding.mend
     return finding
 
@@ -143,6 +147,46 @@ async def test_commands_that_pile_up_are_told(broker: Broker) -> None:
     assert f"{BACKLOG + 1} commands wait in {names.commands}" in told
 
 
+def notified() -> Notifications:
+    return Notifications(enabled=True, topic=f"n{uuid4().hex}")
+
+
+async def test_notifications_that_no_agent_has_declared_a_queue_for_are_told(broker: Broker) -> None:
+    async with edge_on(broker.url) as edge:
+        told = notified()
+        says = [finding.says for finding in await found(broker.url, edge.names, told)]
+        assert says == [f"queue {told.topic}.{priority} isn't there" for priority in ("info", "error")]
+
+
+async def test_notifications_that_nobody_listens_to_are_told_for_each_priority(broker: Broker) -> None:
+    """A listener whose endpoint has `info` alone leaves the others."""
+    told = notified()
+    async with edge_on(broker.url, notified=told) as edge, channel_on(broker.url) as channel:
+        edge.outbox.add_event("compute.instance.stop.error", uuid4(), generation=1)
+        await edge.outbox.emptied()
+        await (await channel.get_queue(f"{told.topic}.info")).consume(_nothing)
+        finding = await only(broker.url, edge.names, told)
+        assert finding.says.startswith(f"nobody listens on {told.topic}.error: 1 notifications wait there")
+        assert finding.verdict is Verdict.WARNING
+        await (await channel.get_queue(f"{told.topic}.error")).consume(_nothing)
+        assert await found(broker.url, edge.names, told) == []
+
+
+async def test_listeners_that_dont_keep_up_are_told(broker: Broker) -> None:
+    told = notified()
+    async with edge_on(broker.url, notified=told) as edge, channel_on(broker.url) as channel:
+        await channel.set_qos(prefetch_count=1)
+        for priority in ("info", "error"):
+            await (await channel.get_queue(f"{told.topic}.{priority}")).consume(_nothing)
+        exchange = await channel.get_exchange(edge.names.exchange)
+        for _ in range(1 + BACKLOG):
+            await exchange.publish(Message(b""), f"{told.topic}.info")
+        assert await found(broker.url, edge.names, told) == []
+        await exchange.publish(Message(b""), f"{told.topic}.info")
+        finding = await only(broker.url, edge.names, told)
+    assert finding.says == f"{BACKLOG + 1} notifications wait in {told.topic}.info"
+
+
 async def test_refused_messages_that_wait_are_told(broker: Broker) -> None:
     async with edge_on(broker.url) as edge, channel_on(broker.url) as channel:
         exchange = await channel.get_exchange(edge.names.dead_letters)
@@ -155,7 +199,7 @@ async def test_a_broker_with_an_alarm_is_told(broker: Broker) -> None:
     async with edge_on(broker.url) as edge:
         await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0.00001")
         try:
-            seen = await inspect(edge.amqp, edge.rpc, edge.names)
+            seen = await inspect(edge.amqp, Layout(edge.names, edge.rpc))
             told = [finding.says for finding in await found(broker.url, edge.names)]
         finally:
             await asyncio.to_thread(broker.rabbitmqctl, "set_vm_memory_high_watermark", "0.4")
