@@ -1,7 +1,7 @@
 """All checks, made at once: a table of what there is, and one runner.
 
     each check: its module imported ──> made, within its deadline ──> findings
-                      │ package missing        │ too slow, or it raised
+                      │ package missing        │ no right, too slow, or it raised
                       └────────────────────────┴──> not checked, and why
 
 So a check that can't be made, hangs, or has a bug takes no other with it. A check is a coroutine function of the
@@ -69,12 +69,20 @@ async def _made(entry: Entry, settings: Settings) -> Findings:
             return list(await check(settings))
     except TimeoutError:
         return [unchecked(f"no result within {entry.seconds:g} s")]
-    except CantCheck as cant:
-        return [unchecked(str(cant), cant.mend)]
-    except AgentError as error:
-        return [unchecked(f"{error.code}: {error.message}")]
     except Exception as error:  # noqa: BLE001 - one check's bug mustn't hide what the others found
-        return [unchecked(f"the check itself failed: {type(error).__name__}: {error}")]
+        return [_unmade(error)]
+
+
+def _unmade(error: Exception) -> Finding:
+    match error:
+        case CantCheck():
+            return unchecked(str(error), error.mend)
+        case PermissionError():
+            return unchecked(f"{error.filename}: {error.strerror}", "run this as root or as the agent's user")
+        case AgentError():
+            return unchecked(f"{error.code}: {error.message}")
+        case _:
+            return unchecked(f"the check itself failed: {type(error).__name__}: {error}")
 
 
 def _load(where: str) -> Check:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from agent.doctor.finding import CantCheck, Finding, Findings, broken, ok, unchecked, warning
+from agent.doctor.finding import Finding, Findings, broken, ok, unchecked, warning
 from agent.hypervisor.storage.blocking import look
 from agent.hypervisor.storage.capacity import MIB
 from agent.journal import migrations
@@ -55,8 +55,6 @@ def examine(settings: Settings, seconds: float = READ_S) -> Iterator[Finding]:
             yield _soundness(path, journal)
     except (FileNotFoundError, NotADirectoryError):
         yield warning(f"there is no journal at {path}", "start the agent: it makes one")
-    except PermissionError as error:
-        raise CantCheck(f"{path}: {error.strerror}", "run this as root or as the agent's user") from error
     except Damaged as error:
         yield broken(str(error), SET_ASIDE)
     except TooLong as error:

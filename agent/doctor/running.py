@@ -46,6 +46,8 @@ async def check(settings: Settings) -> Findings:
     state_dir = settings.state_dir
     try:
         pid = await look(lambda: holder(state_dir), "looking for the agent")
+    except PermissionError:  # whoever runs this has no right; the agent may have
+        raise
     except OSError as error:
         says = f"no agent can use {state_dir} as state_dir: {error.filename}: {error.strerror}"
         return [broken(says, "make it a directory that belongs to the agent's user, or set another state_dir")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import pytest
 
@@ -31,6 +32,10 @@ async def cant(settings: Settings) -> Findings:
     raise CantCheck("no right", "be root")
 
 
+async def no_right(settings: Settings) -> Findings:
+    raise PermissionError(errno.EACCES, "Permission denied", "/var/lib/compute-agent/lock")
+
+
 async def away(settings: Settings) -> Findings:
     raise Unavailable("libvirt is away")
 
@@ -41,6 +46,7 @@ async def away(settings: Settings) -> Findings:
         (f"{HERE}:hangs", "no result within 0.05 s"),
         (f"{HERE}:has_a_bug", "the check itself failed: ZeroDivisionError: a bug"),
         (f"{HERE}:cant", "no right"),
+        (f"{HERE}:no_right", "/var/lib/compute-agent/lock: Permission denied"),
         (f"{HERE}:away", "unavailable: libvirt is away"),
         ("no_such_package.checks:check", "the package no_such_package isn't installed here"),
     ],

@@ -78,6 +78,7 @@ def test_each_trouble_is_told_with_its_weight_and_since_when(
     [
         ("journal", {"unwritable_since": SINCE, "error": "full"}),
         ("broker", {"answers": DOWN}),
+        ("broker", {"answers": BLOCKED}),
         ("broker", {"probe": PROBE}),
     ],
 )
