@@ -50,10 +50,19 @@ NEXT: Mapping[type[AgentError], Next] = {
     OperationStuck: Next.GIVE_UP,
 }
 
+AGAIN: Mapping[type[AgentError], Next] = {
+    **NEXT,
+    # Either may be about the repeat alone: the host's journal is full now, its queue is gone now.
+    Unavailable: Next.DESTROY,
+    Unroutable: Next.ASK_AGAIN,
+}
+"""To a request that may have reached the host before."""
 
-def next_after(error: AgentError) -> Next:
-    """By the error's class, or the nearest above it that the table has."""
-    return next((NEXT[kind] for kind in type(error).__mro__ if kind in NEXT), Next.DESTROY)
+
+def next_after(error: AgentError, *, again: bool = False) -> Next:
+    """By the error's class, or the nearest above it that the table has. `again`: it was sent before."""
+    table = AGAIN if again else NEXT
+    return next((table[kind] for kind in type(error).__mro__ if kind in table), Next.DESTROY)
 
 
 def host_is_resting(error: AgentError) -> bool:

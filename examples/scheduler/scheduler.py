@@ -91,8 +91,8 @@ class Scheduler:
 
     @property
     def placed(self) -> Mapping[UUID, str]:
-        """Guest to host."""
-        return {uuid: sent.host for uuid, sent in self._claims.placed.items()}
+        """Guest to host, of those that are wanted."""
+        return {uuid: sent.host for uuid, sent in self._claims.placed.items() if uuid in self._wanted}
 
     async def run(self, wanted: Collection[Instance], *, known: Collection[str] = ()) -> None:
         """Place them all, and go on following until cancelled. `known` are hosts to ask at once; others are met
@@ -129,9 +129,10 @@ class Scheduler:
         async with self._slots:
             began: float | None = None
             while guest.uuid not in self.placed and guest.uuid not in self.failed:
-                sent = self._claims.open.get(guest.uuid) or await self._claim(guest, refused)
+                earlier = self._claims.open.get(guest.uuid)
+                sent = earlier or await self._claim(guest, refused)
                 began = began or self._clock()
-                await self._settle(guest, sent, refused)
+                await self._settle(guest, sent, refused, again=earlier is not None)
             if began is not None and guest.uuid in self.placed:
                 self.took[guest.uuid] = self._clock() - began
         self._tell()
@@ -155,8 +156,8 @@ class Scheduler:
         self.waiting[guest.uuid] = choice.against
         return choice.host
 
-    async def _settle(self, guest: Instance, sent: Sent, refused: dict[str, float]) -> None:
-        """Ask for it until it is known what became of it."""
+    async def _settle(self, guest: Instance, sent: Sent, refused: dict[str, float], *, again: bool) -> None:
+        """Ask for it until it is known what became of it. `again`: it may have been sent by an earlier run."""
         if (host := self.hosts.get(sent.host)) is not None:
             host.claim(guest.uuid, needs_of(guest))
         spawn = Spawn(instance=guest, not_after=sent.not_after)
@@ -165,7 +166,7 @@ class Scheduler:
                 await self._compute.spawn(sent.host, spawn, timeout=self._policy.answer, message_id=sent.identity)
             except AgentError as error:
                 log.info("spawn of %s on %s: %s: %s", guest.uuid, sent.host, error.code, error.message)
-                following = next_after(error)
+                following, again = next_after(error, again=again), True
                 if following is Next.ASK_AGAIN and not await self._is_given_up(sent):
                     continue
                 await self._refused(sent, error, following, refused)
@@ -215,7 +216,7 @@ class Scheduler:
 
     def _remove_extra(self, uuid: UUID) -> None:
         """Destroy a guest where it isn't placed. Only those that are wanted: others are others'."""
-        if (place := self.placed.get(uuid)) is None or uuid not in self._wanted:
+        if (place := self.placed.get(uuid)) is None:
             return
         for host in self.where.get(uuid, set()) - {place}:
             if (uuid, host) not in self._removing:

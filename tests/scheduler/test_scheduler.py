@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -114,6 +115,30 @@ async def test_a_guest_that_its_host_has_lost_is_placed_anew_by_the_next_run(tri
     async with scheduling(trial, tmp_path / "claims", wanted) as (scheduler, compute):
         await scheduler.all_placed()
         assert len(await hosts_with(compute, wanted.uuid)) == 1
+
+
+async def test_a_guest_that_an_earlier_run_sent_to_a_host_without_a_queue_waits_for_its_time(
+    trial: Trial, tmp_path: Path
+) -> None:
+    """The queue may have been lost with what was in it, or with a guest that came of it."""
+    wanted, not_after = guest(), datetime.now(UTC) + timedelta(seconds=5)
+    with Claims(tmp_path / "claims") as earlier:
+        earlier.begin(wanted.uuid, "gone", not_after)
+    async with scheduling(trial, tmp_path / "claims", wanted) as (scheduler, compute):
+        await scheduler.all_placed()
+        assert datetime.now(UTC) > not_after + timedelta(seconds=POLICY.skew)
+        assert len(await hosts_with(compute, wanted.uuid)) == 1
+
+
+async def test_what_an_earlier_run_placed_and_nobody_wants_any_more_is_not_counted(
+    trial: Trial, tmp_path: Path
+) -> None:
+    wanted, before = guest(), guest()
+    with Claims(tmp_path / "claims") as earlier:
+        earlier.end(earlier.begin(before.uuid, "h01", datetime.now(UTC)), "placed")
+    async with scheduling(trial, tmp_path / "claims", wanted) as (scheduler, _):
+        await scheduler.all_placed()
+        assert scheduler.placed.keys() == {wanted.uuid}
 
 
 async def test_a_host_without_room_is_left_for_another(trial: Trial, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.errors import BY_CODE, Internal, TimedOut, Unavailable
+from agent.errors import BY_CODE, AgentError, Internal, TimedOut, Unavailable
 from agent.rpc.client import BrokerUnreachable, NoAnswer, UnknownError, UnknownRetryable, Unroutable
 from examples.scheduler.answers import NEXT, Next, host_is_resting, next_after
 
@@ -33,6 +33,16 @@ def test_what_nobody_knows_is_destroyed_first(error: TimedOut) -> None:
 
 def test_without_an_answer_the_same_is_asked_again() -> None:
     assert next_after(NoAnswer("m")) is Next.ASK_AGAIN
+
+
+def test_that_a_repeat_was_not_taken_says_nothing_of_what_was_sent_before() -> None:
+    assert next_after(Unavailable("m"), again=True) is Next.DESTROY
+    assert next_after(Unroutable("m"), again=True) is Next.ASK_AGAIN
+
+
+@pytest.mark.parametrize("kind", NEXT.keys() - {Unavailable, Unroutable})
+def test_all_other_answers_to_a_repeat_are_those_of_the_first(kind: type[AgentError]) -> None:
+    assert next_after(kind("m"), again=True) is NEXT[kind]
 
 
 def test_a_class_below_one_of_the_table_is_as_that_one() -> None:
