@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
@@ -137,19 +137,26 @@ def path_of(database: Path) -> Path:
     return database.with_name(f"{database.name}-wal")
 
 
+Sight = tuple[Damage | None, bytes]
+"""What one look at a log found, and the log's header."""
+
+
 def look(database: Path, taken: int = 0) -> Damage | None:
-    """At the log of this database, also while its agent writes: what was just being written or begun anew doesn't
-    look the same a second time."""
-    found, header = _look(database, taken)
-    while found is not None:
-        again, header_again = _look(database, taken)
-        if (again, header_again) == (found, header):
-            return found
-        found, header = again, header_again
-    return None
+    """At the log of this database, also while its agent writes."""
+    return lasting(lambda: _look(database, taken))
 
 
-def _look(database: Path, taken: int) -> tuple[Damage | None, bytes]:
+def lasting(seen: Callable[[], Sight]) -> Damage | None:
+    """What was just being written or begun anew doesn't look the same a second time."""
+    sight = seen()
+    while sight[0] is not None:
+        before, sight = sight, seen()
+        if sight == before:
+            break
+    return sight[0]
+
+
+def _look(database: Path, taken: int) -> Sight:
     try:
         log = path_of(database).read_bytes()
     except FileNotFoundError:

@@ -210,8 +210,12 @@ async def test_a_damaged_files_log_goes_aside_with_it(open_journal: Open, tmp_pa
     assert b"rubbish" not in (tmp_path / "journal.db-wal").read_bytes()
 
 
-async def test_an_empty_file_is_a_new_journal(open_journal: Open, tmp_path: Path) -> None:
+@pytest.mark.parametrize("log", [None, 0, 32])
+async def test_an_empty_file_is_a_new_journal(open_journal: Open, tmp_path: Path, log: int | None) -> None:
+    """With a log that holds nothing too: of so many bytes."""
     (tmp_path / "journal.db").touch()
+    if log is not None:
+        (tmp_path / "journal.db-wal").write_bytes(bytes(log))
     await accepted(await open_journal())
     assert list(tmp_path.glob("*.corrupt*")) == []
 

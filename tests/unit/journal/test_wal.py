@@ -16,7 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.journal.wal import FRAME, HEADER, damage
+from agent.journal.wal import FRAME, HEADER, Damage, Sight, damage, lasting
 
 SIZE = 4096
 BITS = st.integers(0, 7)
@@ -124,6 +124,37 @@ def test_so_is_any_in_the_logs_header(offset: int, bit: int, size: int) -> None:
     assert found.frame == 0
 
 
+def sums(order: str, seed: tuple[int, int], content: bytes) -> tuple[int, int]:
+    first, second = seed
+    for even, odd in struct.iter_unpack(f"{order}2I", content):
+        first = (first + even + second) % 2**32
+        second = (second + odd + first) % 2**32
+    return first, second
+
+
+def big_endian(log: Log) -> bytes:
+    """The same as a machine of the other byte order writes it."""
+    content = bytearray(log.content)
+    content[3] |= 1
+    seed = sums(">", (0, 0), bytes(content[: HEADER - 8]))
+    content[HEADER - 8 : HEADER] = struct.pack(">2I", *seed)
+    for at in map(log.start, range(1, log.frames + 1)):
+        seed = sums(">", seed, bytes(content[at : at + 8] + content[at + FRAME : at + log.frame_bytes]))
+        content[at + 16 : at + FRAME] = struct.pack(">2I", *seed)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(("at", "frame"), [(10, 0), (HEADER + 5000, 2)])
+def test_a_log_of_a_machine_of_the_other_byte_order_is_looked_at_too(at: int, frame: int) -> None:
+    content = big_endian(written())
+    with database() as db:
+        assert taken(content, db) == written().frames
+    assert damage(content) is None
+    found = damage(flipped(content, at, 0))
+    assert found is not None
+    assert found.frame == frame
+
+
 @given(start=st.integers(0, len(written().content) // 4096))
 @settings(deadline=None)
 def test_a_block_of_zeros_that_some_commits_follow_is_found(start: int) -> None:
@@ -132,7 +163,10 @@ def test_a_block_of_zeros_that_some_commits_follow_is_found(start: int) -> None:
     behind = max(0, at + 4096 - HEADER) // log.frame_bytes + 1
     # The frame behind one whose checksum is gone can't be told to go on from it.
     if log.followed(behind + 1) >= 2:
-        assert damage(zeroed) is not None
+        found = damage(zeroed)
+        first = next(n for n, (old, new) in enumerate(zip(log.content, zeroed, strict=True)) if old != new)
+        assert found is not None
+        assert found.frame == (first - HEADER) // log.frame_bytes + 1 if first >= HEADER else found.frame == 0
 
 
 @given(length=st.integers(0, len(written().content)))
@@ -228,3 +262,20 @@ def test_it_is_the_same_when_what_sqlite_took_is_passed_over(frame: int, offset:
 @pytest.mark.parametrize("content", [b"", b"rubbish", bytes(HEADER), bytes(100_000), b"rubbish" * 10_000])
 def test_what_never_was_a_log_is_no_damaged_one(content: bytes) -> None:
     assert damage(content) is None
+
+
+ONE, OTHER = Damage(3), Damage(5)
+LASTING: dict[str, tuple[list[Sight], Damage | None]] = {
+    "sound": ([(None, b"a")], None),
+    "damaged": ([(ONE, b"a"), (ONE, b"a")], ONE),
+    "a frame that was being written": ([(ONE, b"a"), (None, b"a")], None),
+    "a log that was begun anew meanwhile": ([(ONE, b"a"), (ONE, b"b"), (None, b"b")], None),
+    "both, and damaged": ([(ONE, b"a"), (ONE, b"b"), (OTHER, b"b"), (OTHER, b"b")], OTHER),
+}
+
+
+@pytest.mark.parametrize(("sights", "told"), LASTING.values(), ids=LASTING.keys())
+def test_only_what_looks_the_same_twice_is_damage(sights: list[Sight], told: Damage | None) -> None:
+    left = iter(sights)
+    assert lasting(lambda: next(left)) == told
+    assert list(left) == []
