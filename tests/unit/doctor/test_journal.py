@@ -13,10 +13,10 @@ from cryptography.fernet import Fernet
 
 from agent.doctor.finding import Finding, Verdict
 from agent.doctor.journal import check, examine
-from agent.journal import Journal, KeyFile
+from agent.journal import Journal, KeyFile, migrations
 from agent.journal.records import Answer, Status
 from agent.settings import Settings
-from tests.unit.journal.samples import accepted
+from tests.unit.journal.samples import accepted, event
 
 
 def settings(directory: Path, **more: Any) -> Settings:
@@ -124,8 +124,37 @@ async def test_a_journal_that_was_set_aside_is_told(journal: Journal, tmp_path: 
     assert "set aside" in only(tmp_path, Verdict.WARNING).says
 
 
-def test_a_host_without_a_journal_is_told(tmp_path: Path) -> None:
-    assert "there is no journal" in only(tmp_path, Verdict.WARNING).says
+@pytest.mark.parametrize("place", ["", "a file"])
+def test_a_host_without_a_journal_is_told(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a file").touch()
+    assert "there is no journal" in only(tmp_path / place, Verdict.WARNING).says
+
+
+def test_a_journal_of_an_earlier_agent_is_well(tmp_path: Path) -> None:
+    with apsw.Connection(str(tmp_path / "journal.db")) as db:
+        db.execute(f"{migrations.known()[1]}; PRAGMA user_version = 1")
+    db.close()
+    (finding,) = examine(settings(tmp_path))
+    assert finding.verdict is Verdict.OK
+    assert f"schema 1; the agent's next start brings it to {max(migrations.known())}" in finding.says
+
+
+async def test_a_full_outbox_is_told(journal: Journal, tmp_path: Path) -> None:
+    await journal.append([event() for _ in range(100)])
+    full = only(tmp_path, Verdict.BROKEN, journal={"outbox_limit": 100})
+    assert full.says == "100 answers and events wait for the broker: changes are refused"
+    assert not [
+        f for f in examine(settings(tmp_path, journal={"outbox_limit": 101})) if f.verdict is Verdict.BROKEN
+    ]
+
+
+async def test_a_journal_that_takes_too_long_to_read_says_nothing_of_its_soundness(
+    journal: Journal, tmp_path: Path
+) -> None:
+    await journal.append([event() for _ in range(1000)])
+    (finding,) = examine(settings(tmp_path), seconds=0)
+    assert (finding.verdict, "takes too long" in finding.says) == (Verdict.UNCHECKED, True)
+    assert "try again" in str(finding.mend)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +177,8 @@ async def test_a_key_that_no_agent_can_start_with_is_told(
 async def test_a_key_that_is_given_takes_the_place_of_the_file(journal: Journal, tmp_path: Path) -> None:
     given = (tmp_path / "journal.key").read_text()
     (tmp_path / "journal.key").unlink()
-    assert only(tmp_path, Verdict.OK, journal={"key": given})
+    (finding,) = examine(settings(tmp_path, journal={"key": given}))
+    assert finding.verdict is Verdict.OK
 
 
 def test_a_directory_in_the_journals_place_is_told(tmp_path: Path) -> None:

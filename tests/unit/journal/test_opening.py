@@ -338,3 +338,9 @@ async def test_a_journal_that_begins_anew_because_its_log_is_gone_says_so(
     (told,) = [entry for entry in logs if entry["event"] == "journal.begun_anew"]
     assert (told["log_level"], told["stream"]) == ("warning", str(journal.stream))
     assert "write-ahead log was removed" in told["meaning"]
+
+
+async def test_the_first_journal_of_a_host_begins_without_a_word(open_journal: Open) -> None:
+    with capture_logs() as logs:
+        await open_journal()
+    assert logs == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +18,13 @@ NAMES = Names(exchange="nova", host="h1")
 
 
 def event(type_: str, sequence: int = 7, subject: str | None = "u1", **data: Any) -> CloudEvent:
+    """At noon, as the clock of another zone has it."""
     return CloudEvent(
         id=f"{STREAM}:{sequence}",
         source="/compute/h1",
         type=type_,
         subject=subject,
-        time=datetime(2030, 1, 31, 12, 0, 0, 5, tzinfo=UTC),
+        time=datetime(2030, 1, 31, 14, 0, 0, 5, tzinfo=timezone(timedelta(hours=2))),
         stream=STREAM,
         sequence=f"{sequence:020d}",
         data=data,
@@ -75,6 +76,12 @@ def test_the_queue_is_that_of_its_priority(type_: str, queue: str, priority: str
     assert (message.exchange, message.routing_key, message.mandatory) == ("nova", queue, True)
     assert inner(told)["priority"] == priority
     assert "instance_id" not in inner(told)["payload"]
+
+
+def test_what_a_listener_knows_it_by_is_never_the_datas() -> None:
+    ours = ("host", "stream", "sequence", "instance_id", "instance_uuid")
+    told = event("t").model_copy(update={"data": dict.fromkeys(ours, "theirs")})
+    assert "theirs" not in inner(told)["payload"].values()
 
 
 def test_a_repeat_has_the_same_id_and_another_event_has_not() -> None:
