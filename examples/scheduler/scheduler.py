@@ -117,9 +117,9 @@ class Scheduler:
             await self._change()
 
     def _forget_lost(self) -> None:
-        """Guests that were placed on hosts that have answered, and aren't there any more."""
+        """Guests that are wanted and were placed on hosts that have answered, and aren't there any more."""
         for uuid, sent in list(self._claims.placed.items()):
-            if sent.host in self.hosts and sent.host not in self.where.get(uuid, set()):
+            if uuid in self._wanted and sent.host in self.hosts and sent.host not in self.where.get(uuid, set()):
                 self._claims.end(sent, "gone")
 
     # Placing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from agent.hypervisor.fake.control import FakeWorld
 from agent.hypervisor.fake.faults import Fault
 from agent.rpc.client import ComputeClient
 from agent.rpc.schema.instance import Instance
-from agent.rpc.schema.params import Destroy, ListInstances, Spawn
+from agent.rpc.schema.params import Destroy, ListInstances, ListOperations, Spawn
 from examples.scheduler.claims import Claims
 from examples.scheduler.scheduler import Policy, Scheduler
 from tests.rig import Broker, rig_directory
@@ -47,11 +48,11 @@ def guest(**facts: int) -> Instance:
 
 @asynccontextmanager
 async def scheduling(
-    trial: Trial, claims: Path, *guests: Instance
+    trial: Trial, claims: Path, *guests: Instance, policy: Policy = POLICY
 ) -> AsyncIterator[tuple[Scheduler, ComputeClient]]:
     async with ComputeClient(trial.broker.url) as compute:
         with Claims(claims) as written:
-            scheduler = Scheduler(compute, written, POLICY)
+            scheduler = Scheduler(compute, written, policy)
             running = asyncio.create_task(scheduler.run(guests, known=HOSTS))
             try:
                 yield scheduler, compute
@@ -139,6 +140,28 @@ async def test_what_an_earlier_run_placed_and_nobody_wants_any_more_is_not_count
     async with scheduling(trial, tmp_path / "claims", wanted) as (scheduler, _):
         await scheduler.all_placed()
         assert scheduler.placed.keys() == {wanted.uuid}
+    with Claims(tmp_path / "claims") as later:
+        assert later.placed.keys() == {wanted.uuid, before.uuid}
+
+
+async def test_an_unavailable_to_a_repeat_lets_it_go_elsewhere_only_when_a_destroy_has_succeeded(
+    trial: Trial, tmp_path: Path
+) -> None:
+    worlds = [FakeWorld(agent.state_dir) for agent in trial.agents]
+    for world in worlds:
+        world.faults.add(Fault(call="domains.start", slow=4, error="unavailable", times=1))
+    try:
+        wanted = guest()
+        policy = dataclasses.replace(POLICY, answer=1.5)
+        async with scheduling(trial, tmp_path / "claims", wanted, policy=policy) as (scheduler, compute):
+            await scheduler.all_placed()
+            assert await hosts_with(compute, wanted.uuid) == [scheduler.placed[wanted.uuid]]
+            first = (tmp_path / "claims").read_text().partition('"host":"')[2][:3]
+            asked = ListOperations(instance_uuid=wanted.uuid, method="destroy", status="succeeded")
+            assert (await compute.list_operations(first, asked)).operations
+    finally:
+        for world in worlds:
+            world.faults.clear()
 
 
 async def test_a_host_without_room_is_left_for_another(trial: Trial, tmp_path: Path) -> None:
