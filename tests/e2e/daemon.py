@@ -79,7 +79,7 @@ class Daemon:
     def kill(self) -> None:
         self._end(signal.SIGKILL, 10)
 
-    def died(self, wait: float = 30.0) -> int:
+    def died(self, wait: float = 60.0) -> int:
         """The status of an end that somebody else arranged; a negative one is a signal."""
         assert self._process is not None
         status = self._process.wait(wait)

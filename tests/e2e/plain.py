@@ -43,7 +43,7 @@ class PlainClient:
         method: str,
         args: dict[str, Any] | None = None,
         *,
-        timeout: float = 60,
+        timeout: float = 120,
         message_id: str | None = None,
     ) -> dict[str, Any]:
         """The whole reply, result or error."""
@@ -80,17 +80,32 @@ class PlainClient:
         message = aio_pika.Message(body, delivery_mode=aio_pika.DeliveryMode.PERSISTENT, **properties)
         await self._exchange.publish(message, f"compute.{self.host}")
 
-    async def event(self, type_: str, timeout: float = 30, **data: Any) -> dict[str, Any]:
-        """The first event of this type with these values in its data; waits for it."""
+    async def event(
+        self, type_: str, timeout: float = 60, subject: str | None = None, **data: Any
+    ) -> dict[str, Any]:
+        """The first event of this type, on this instance if one is named, with these values in its data; waits for
+        it. What others were told before may still come in."""
         async with asyncio.timeout(timeout):
             while True:
                 self._more.clear()
                 for event in self.events:
-                    if event["type"] == type_ and data.items() <= event["data"].items():
+                    of_it = event["type"] == type_ and subject in (None, event.get("subject"))
+                    if of_it and data.items() <= event["data"].items():
                         return event
                 await self._more.wait()
 
-    async def dead_letter(self, timeout: float = 20) -> AbstractIncomingMessage:
+    async def power_state(self, uuid: str, timeout: float = 60) -> str | None:
+        """As it is for certain; None when there is no such guest. Right after its start, and on a busy box, the
+        agent may have to answer that it doesn't know."""
+        async with asyncio.timeout(timeout):
+            while True:
+                listed = (await self.call("list_instances"))["instances"]
+                state = next((str(item["power_state"]) for item in listed if item["uuid"] == uuid), None)
+                if state != "unknown":
+                    return state
+                await asyncio.sleep(0.05)
+
+    async def dead_letter(self, timeout: float = 60) -> AbstractIncomingMessage:
         """Take one parked message."""
         queue = await self._channel.get_queue("compute.dead")
         async with asyncio.timeout(timeout):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from itertools import pairwise
 from pathlib import Path
 
 WATCHDOG = "WATCHDOG=1"
@@ -42,20 +41,23 @@ class Systemd:
         """When it last heard that the agent is well; 0 before that."""
         return max((at for at, line in self.told.copy() if line == WATCHDOG), default=0.0)
 
-    def longest_pause(self, since: float) -> float:
-        """Seconds between two signs of life, from `since` to now."""
-        times = [
-            since,
-            *(at for at, line in self.told.copy() if line == WATCHDOG and at > since),
-            time.monotonic(),
-        ]
-        return max(after - before for before, after in pairwise(times))
+    def mark(self) -> str:
+        """Say something of our own: once it is `heard`, so is all that was told before."""
+        mark = f"MARK={time.monotonic()}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as teller:
+            teller.sendto(mark.encode(), str(self.address))
+        return mark
+
+    def heard(self, said: str) -> bool:
+        return any(line == said for _, line in self.told.copy())
 
     def _listen(self) -> None:
-        while not self._closed:
+        while True:
             try:
                 message = self._socket.recv(4096).decode()
             except TimeoutError:
+                if self._closed:  # and all that was told before is heard
+                    return
                 continue
             self.told += [(time.monotonic(), line) for line in message.splitlines()]
             if "READY=1" in message.splitlines():

@@ -15,6 +15,7 @@ from uuid import UUID
 import pytest
 
 from agent.hypervisor.fake.control import FakeWorld
+from agent.hypervisor.fake.faults import Fault
 from agent.hypervisor.fake.log import Follower
 from agent.spec import PowerState
 from tests.chaos.journal import Written, read
@@ -80,12 +81,16 @@ async def test_of_300_casts_none_is_lost_and_none_done_twice_when_the_agent_is_k
     room_for_all(fake_agent)
     asked = [small() for _ in range(CASTS)]
     once = Counter(uuid_of(args) for args in asked)
+    # However late it is killed, it isn't through with all of them.
+    faults = FakeWorld(fake_agent.state_dir).faults
+    faults.add(Fault(call="domains.start", instance=UUID(uuid_of(asked[-1])), hang=True))
     message_ids = await cast_all(client, asked)
     await until_ended(fake_agent, CASTS // 10)
 
     await asyncio.to_thread(fake_agent.kill)
     midway = journal(fake_agent)
     assert CASTS // 10 <= sum(row.status == "succeeded" for row in midway.rows) < CASTS
+    faults.clear()
     await asyncio.to_thread(fake_agent.start)
 
     await until_told(client, CASTS)

@@ -81,11 +81,6 @@ def args(method: str, uuid: UUID) -> dict[str, Any]:
     return {"instance_uuid": str(uuid), **own.get(method, {})}
 
 
-async def power_state(client: PlainClient, uuid: UUID) -> str | None:
-    listed = (await client.call("list_instances"))["instances"]
-    return next((item["power_state"] for item in listed if item["uuid"] == str(uuid)), None)
-
-
 @pytest.mark.parametrize("method", TABLE)
 async def test_a_daemon_killed_amid(fake_agent: Daemon, client: PlainClient, method: str) -> None:
     uuid = uuid4()
@@ -98,7 +93,7 @@ async def test_a_daemon_killed_amid(fake_agent: Daemon, client: PlainClient, met
     assert not answer.done()
     await asyncio.to_thread(fake_agent.start)
     operation = (await answer)["operation_id"]
-    assert await power_state(client, uuid) == POWER.get(method, "running")
+    assert await client.power_state(str(uuid)) == POWER.get(method, "running")
     await client.event(f"compute.instance.{method}.end", operation_id=operation)
     replayed = (await client.call("replay_events", {"from_sequence": 1, "limit": 1000}))["events"]
     assert [int(event["sequence"]) for event in replayed] == list(range(1, len(replayed) + 1))
