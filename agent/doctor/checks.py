@@ -1,8 +1,8 @@
 """All checks, made at once: a table of what there is, and one runner.
 
-    each check: its module imported ──> made, within its deadline ──> findings
-                      │ package missing        │ no right, too slow, or it raised
-                      └────────────────────────┴──> not checked, and why
+    all modules imported ──> each check made, within its deadline ──> findings
+             │ package missing             │ no right, too slow, or it raised
+             └─────────────────────────────┴──> not checked, and why
 
 So a check that can't be made, hangs, or has a bug takes no other with it. A check is a coroutine function of the
 settings that returns findings, or raises CantCheck.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import cast
 
@@ -51,7 +52,11 @@ CHECKS = (
 
 async def examine(settings: Settings, checks: tuple[Entry, ...] = CHECKS) -> tuple[Finding, ...]:
     """All findings, in the order of the table. Raises nothing."""
-    made = await asyncio.gather(*(_made(entry, settings) for entry in checks))
+    # Before the first is begun: on a busy host it takes seconds, and would count against those under way.
+    loaded = [_load(entry.where) for entry in checks]
+    made = await asyncio.gather(
+        *(_made(check, entry.seconds, settings) for entry, check in zip(checks, loaded, strict=True))
+    )
     return tuple(
         finding.model_copy(update={"check": entry.name})
         for entry, findings in zip(checks, made, strict=True)
@@ -59,16 +64,12 @@ async def examine(settings: Settings, checks: tuple[Entry, ...] = CHECKS) -> tup
     )
 
 
-async def _made(entry: Entry, settings: Settings) -> Findings:
+async def _made(check: Check, seconds: float, settings: Settings) -> Findings:
     try:
-        check = _load(entry.where)
-    except ImportError as missing:
-        return [unchecked(f"the package {missing.name} isn't installed here", PACKAGES)]
-    try:
-        async with asyncio.timeout(entry.seconds):
+        async with asyncio.timeout(seconds):
             return list(await check(settings))
     except TimeoutError:
-        return [unchecked(f"no result within {entry.seconds:g} s")]
+        return [unchecked(f"no result within {seconds:g} s")]
     except Exception as error:  # noqa: BLE001 - one check's bug mustn't hide what the others found
         return [_unmade(error)]
 
@@ -87,4 +88,11 @@ def _unmade(error: Exception) -> Finding:
 
 def _load(where: str) -> Check:
     module, _, name = where.partition(":")
-    return cast("Check", getattr(import_module(module), name))
+    try:
+        return cast("Check", getattr(import_module(module), name))
+    except ImportError as missing:
+        return partial(_lacks, missing.name)
+
+
+async def _lacks(package: str | None, _: Settings) -> Findings:
+    raise CantCheck(f"the package {package} isn't installed here", PACKAGES)

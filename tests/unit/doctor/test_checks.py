@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import sys
 
 import pytest
 
@@ -12,7 +13,7 @@ from agent.doctor.finding import CantCheck, Findings, Verdict, broken, ok, repor
 from agent.errors import Unavailable
 from agent.settings import Settings
 
-HERE = "tests.unit.doctor.test_checks"
+HERE, LATE = "tests.unit.doctor.test_checks", "tests.unit.doctor.late"
 
 
 async def well(settings: Settings) -> Findings:
@@ -36,6 +37,10 @@ async def no_right(settings: Settings) -> Findings:
     raise PermissionError(errno.EACCES, "Permission denied", "/var/lib/compute-agent/lock")
 
 
+async def sees_all_loaded(settings: Settings) -> Findings:
+    return [ok("loaded")] if LATE in sys.modules else [unchecked("not loaded yet")]
+
+
 async def away(settings: Settings) -> Findings:
     raise Unavailable("libvirt is away")
 
@@ -57,6 +62,12 @@ async def test_a_check_that_cant_be_made_says_so_and_the_rest_is_made(where: str
     assert [finding.check for finding in found] == ["first", "first", "second", "third", "third"]
     assert (found[2].verdict, found[2].says) == (Verdict.UNCHECKED, says)
     assert found[3].verdict is Verdict.OK
+
+
+async def test_all_are_loaded_before_the_first_ones_time_begins() -> None:
+    sys.modules.pop(LATE, None)
+    checks = (Entry("first", f"{HERE}:sees_all_loaded", 5), Entry("late", f"{LATE}:check", 5))
+    assert [finding.says for finding in await examine(Settings(host="h1"), checks)] == ["loaded", "late"]
 
 
 @pytest.mark.parametrize("entry", CHECKS, ids=lambda entry: entry.name)
