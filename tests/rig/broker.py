@@ -11,12 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.rig.places import free_port
+from tests.rig.places import free_ports
 from tests.rig.processes import Keeper, Program, run, wait_until
 
 # The scripts themselves: the ones in /usr/sbin are Debian's wrappers, which change to the user rabbitmq and to
 # that user's home directory and cookie.
 SCRIPTS = Path("/usr/lib/rabbitmq/bin")
+
+# It takes six seconds of processor time, which on a busy box are minutes. One that died isn't waited for.
+READY_S = 180
 
 AMQP_0_9_1 = b"AMQP\x00\x00\x09\x01"
 METHOD_FRAME = 1
@@ -38,11 +41,12 @@ class Identity:
     def of(cls, directory: Path) -> Self:
         file = directory / "identity.json"
         if not file.exists():
+            port, dist_port, epmd_port = free_ports(3)
             new = cls(
                 node=f"rig-{secrets.token_hex(4)}@localhost",
-                port=free_port(),
-                dist_port=free_port(),
-                epmd_port=free_port(),
+                port=port,
+                dist_port=dist_port,
+                epmd_port=epmd_port,
                 user="rig",
                 password=secrets.token_urlsafe(18),
             )
@@ -90,7 +94,7 @@ class Broker:
             self._keeper.launch(self._programs(), detached=detached)
         self._keeper.start("epmd")
         self._keeper.start("rabbitmq")
-        wait_until(self._shakes_hands, "RabbitMQ", 60, alive=lambda: self.running, log=self.log)
+        wait_until(self._shakes_hands, "RabbitMQ", READY_S, alive=lambda: self.running, log=self.log)
 
     def stop(self) -> None:
         """In good order, as a service manager does it."""

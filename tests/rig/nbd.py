@@ -38,7 +38,7 @@ class NbdExport:
         if not self._keeper.alive:
             self._keeper.launch({"qemu-nbd": Program(self._argv(), str(self.log))})
         self._keeper.start("qemu-nbd")
-        wait_until(self._accepts, "qemu-nbd", 10, alive=lambda: self.running, log=self.log)
+        wait_until(self._accepts, "qemu-nbd", 60, alive=lambda: self.running, log=self.log)
         if self.socket:
             self.socket.chmod(0o666)  # QEMU comes as another user
 

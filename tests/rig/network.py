@@ -50,7 +50,7 @@ class Network:
             wait_until(
                 lambda: self.log.exists() and "DHCP, IP range" in self.log.read_text(),
                 "dnsmasq",
-                10,
+                60,
                 alive=lambda: self._keeper.pid("dnsmasq") is not None,
                 log=self.log,
             )

@@ -24,14 +24,21 @@ _choice = random.SystemRandom()
 
 def free_port() -> int:
     """A loopback port nobody listens on."""
-    while True:
-        port = _choice.choice(PORTS)
+    (port,) = free_ports(1)
+    return port
+
+
+def free_ports(count: int) -> list[int]:
+    """So many, each another one."""
+    found: list[int] = []
+    for port in _choice.sample(PORTS, len(PORTS)):
         with socket.socket() as probe:
-            try:
+            with suppress(OSError):
                 probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+                found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(f"no {count} ports of {PORTS} are free")
 
 
 def tag(directory: Path) -> str:

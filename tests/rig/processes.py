@@ -76,7 +76,7 @@ class Keeper:
             )
         process = self._process
         try:
-            wait_until(self._answers, "the keeper", 10, alive=lambda: process.poll() is None, log=self.log)
+            wait_until(self._answers, "the keeper", 60, alive=lambda: process.poll() is None, log=self.log)
         except RigError:
             self.end()
             raise
@@ -109,7 +109,7 @@ class Keeper:
             wait_until(lambda: self.pid(name) is None, f"the end of {name}", grace)
         except RigError:
             self.send(name, signal.SIGKILL)
-            wait_until(lambda: self.pid(name) is None, f"the end of {name} by SIGKILL", 10)
+            wait_until(lambda: self.pid(name) is None, f"the end of {name} by SIGKILL", 60)
 
     def end(self) -> None:
         """Ends every process below the keeper, then the keeper. Harmless when it has ended already."""
@@ -118,7 +118,7 @@ class Keeper:
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()  # the lifeline
-            self._process.wait(timeout=15)
+            self._process.wait(timeout=60)
             self._process = None
 
     def _answers(self) -> bool:
