@@ -24,6 +24,9 @@ SOCKET = "agent.sock"
 HELD_UP_S = 30.0
 """Seconds that taking a message may last. It is a write to the journal, or a refusal that the broker confirms."""
 
+UNSENT_S = 120.0
+"""Seconds that an answer or event may wait. An answer whose queue is missing is tried for half as long."""
+
 Severity = Literal["fatal", "not_ready", "warning"]
 
 
@@ -338,6 +341,17 @@ def _full_outbox(health: Health) -> Problem | None:
     return _not_ready("outbox_full", text, outbox.oldest)
 
 
+def _unsent(health: Health) -> Problem | None:
+    """outbox_held_up, warning: connected, and the broker doesn't take what waits for it"""
+    outbox = health.outbox
+    if outbox.oldest is None or (health.observed_at - outbox.oldest).total_seconds() < UNSENT_S:
+        return None
+    if any(known(health) for known in (_full_outbox, _unwritable, _away, _blocked)):
+        return None
+    text = f"connected, but {outbox.waiting} answers and events wait for the broker"
+    return Problem(code="outbox_held_up", severity="warning", text=text, since=outbox.oldest)
+
+
 def _unwritable(health: Health) -> Problem | None:
     """journal_unwritable, not_ready: the journal's disk is full or takes nothing"""
     journal = health.journal
@@ -388,6 +402,7 @@ CHECKS: tuple[Callable[[Health], Problem | None], ...] = (
     _full_outbox,
     _unwritable,
     _hypervisor_away,
+    _unsent,
     _threads_lost,
     _calls_overdue,
 )

@@ -34,6 +34,7 @@ MENDS = {
     "commands_not_taken": "wait; should it stay, look at the broker's queue of commands: another may consume it",
     "acceptance_stuck": "no known trouble explains it: keep its log, then systemctl restart compute-agent",
     "outbox_full": "bring the broker back: answers and events wait for it",
+    "outbox_held_up": "wait if they get fewer; else see its log for what isn't confirmed, and the broker's check",
     "journal_unwritable": "free space on the disk of state_dir; it recovers by itself",
     "hypervisor_away": "see what the check of libvirt says here",
     "calls_hang": "look for guests whose disk doesn't answer; restarting libvirtd ends such calls",

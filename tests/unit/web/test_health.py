@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from agent.health import CHECKS, HELD_UP_S, Health, Link, Severity
+from agent.health import CHECKS, HELD_UP_S, UNSENT_S, Health, Link, Severity
 from tests.unit.web.well import BEGAN, NOW, WELL
 
 SINCE = NOW - timedelta(seconds=30)
+LONG_AGO = NOW - timedelta(seconds=UNSENT_S)
 DOWN = Link(up=False, since=SINCE, error="connection refused")
 
 
@@ -48,6 +49,7 @@ TROUBLES: list[tuple[Health, Severity, str, Any, str]] = [
     (ill("journal", unwritable_since=SINCE, error="disk full"), "not_ready", "journal_unwritable", SINCE, "full"),
     (ill("hypervisor", reachable=False, since=SINCE), "not_ready", "hypervisor_away", SINCE, "can't be reached"),
     (ill("hypervisor", reachable=False, since=None), "not_ready", "hypervisor_away", BEGAN, "hasn't answered yet"),
+    (ill("outbox", waiting=7, oldest=LONG_AGO), "warning", "outbox_held_up", LONG_AGO, "7 answers"),
     (ill("hypervisor", lost_threads=5), "warning", "calls_hang", None, "at 32"),
     (ill("hypervisor", overdue_calls=3), "warning", "calls_overdue", None, "3 calls"),
 ]
@@ -93,6 +95,26 @@ def test_messages_that_wait_for_what_is_told_already_are_no_problem_of_their_own
 def test_a_message_that_was_taken_a_moment_ago_is_no_problem() -> None:
     moment = NOW - timedelta(seconds=HELD_UP_S / 2)
     assert ill("commands", in_hand=1, in_hand_since=moment).judged().problems == ()
+
+
+def test_an_answer_that_waits_for_a_moment_is_no_problem() -> None:
+    assert ill("outbox", waiting=7, oldest=NOW - timedelta(seconds=UNSENT_S / 2)).judged().problems == ()
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        ill("journal", unwritable_since=SINCE, error="full"),
+        ill("broker", answers=DOWN),
+        ill("broker", answers=BLOCKED),
+        ill("outbox", waiting=100, oldest=LONG_AGO),
+    ],
+    ids=["unwritable", "away", "blocked", "full"],
+)
+def test_answers_that_wait_for_what_is_told_already_are_no_problem_of_their_own(reason: Health) -> None:
+    outbox = reason.outbox.model_copy(update={"oldest": LONG_AGO})
+    (problem,) = reason.model_copy(update={"outbox": outbox}).judged().problems
+    assert problem.severity == "not_ready"
 
 
 def test_every_check_finds_something_in_this_table() -> None:

@@ -8,6 +8,7 @@ import socket
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,12 @@ import structlog.testing
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent import health_socket
-from agent.health import SOCKET, Health
+from agent.health import SOCKET, Commands, Health, Hypervisor, Outbox
 from agent.rpc.tasks import end
-from agent.web.metrics import SERIES
+from agent.web.metrics import SERIES, exposition
 from agent.web.server import HealthServer
 from tests.unit.web.test_health import TROUBLES
-from tests.unit.web.well import WELL
+from tests.unit.web.well import NOW, WELL
 
 PATIENCE_S = 60.0
 """For the first page above all: the HTTP server is loaded before it."""
@@ -88,6 +89,45 @@ async def test_the_metrics_say_the_same_in_prometheus_own_form(tmp_path: Path) -
     links = {s.labels["link"]: s.value for s in families["compute_agent_broker_link_up"].samples}
     assert links == {"commands": 1, "answers": 1}
     assert families["process_resident_memory_bytes"].samples[0].value > 0
+
+
+def test_each_metric_of_work_shows_its_own_figure() -> None:
+    def ago(seconds: int) -> datetime:
+        return NOW - timedelta(seconds=seconds)
+
+    busy = WELL.model_copy(
+        update={
+            "commands": Commands(taken=True, pending=2, max_pending=3, in_hand=4, in_hand_since=ago(5)),
+            "outbox": Outbox(waiting=6, oldest=ago(7), limit=8),
+            "hypervisor": Hypervisor(
+                driver="fake",
+                reachable=True,
+                lost_threads=9,
+                lost_threads_bound=10,
+                lost_threads_ever=11,
+                overdue_calls=12,
+            ),
+        }
+    )
+    shown = {
+        family.name.removeprefix("compute_agent_"): family.samples[0].value
+        for family in text_string_to_metric_families(exposition(busy).decode())
+        if family.samples
+    }
+    wanted = {
+        "operations_pending": 2,
+        "operations_pending_max": 3,
+        "commands_in_hand": 4,
+        "commands_in_hand_oldest_age_seconds": 5,
+        "outbox_waiting": 6,
+        "outbox_oldest_age_seconds": 7,
+        "outbox_limit": 8,
+        "hypervisor_lost_threads": 9,
+        "hypervisor_lost_threads_max": 10,
+        "hypervisor_calls_given_up": 11,
+        "hypervisor_overdue_calls": 12,
+    }
+    assert {name: shown[name] for name in wanted} == wanted
 
 
 def test_every_part_of_health_has_a_metric() -> None:
