@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from agent.errors import NotFound
 from agent.spec import InstanceSpec, PowerState
-from tests.contract.world import World, made
+from tests.contract.world import World, eventually, made
 
 WORLDS = {"fake": "tests.contract.fake_world:FakeHost", "libvirt": "tests.contract.libvirt_world:LibvirtHost"}
 HERE = Path(__file__).parent
@@ -68,7 +68,14 @@ async def booted(world: World, shared: InstanceSpec) -> InstanceSpec:
     else:
         await domains.start(shared.uuid)
     await world.wait_ready(shared.uuid)
+    await eventually(world, lambda: is_heard_of(world, shared))
     for disk in view.disks:
         if disk.removable:
             await domains.detach_disk(shared.uuid, disk.id)
     return shared
+
+
+async def is_heard_of(world: World, spec: InstanceSpec) -> bool:
+    """What was done to it is observed, too: what is marked from now on sees nothing of that."""
+    view = await world.hypervisor.domains.get(spec.uuid)
+    return world.observed.last(spec.uuid) == (view.power_state, view.reason)

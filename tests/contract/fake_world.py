@@ -31,8 +31,9 @@ from tests.contract.world import SEEN_SERIAL, Observed
 class FakeHost:
     """One state directory in /tmp, and the driver on it."""
 
-    patience = 5.0
+    patience = 60.0
     moment = 0.5
+    held = 0.5
     bridge = "br0"
 
     def __init__(self) -> None:

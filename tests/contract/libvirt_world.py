@@ -47,6 +47,7 @@ class LibvirtHost:
 
     patience = 120.0
     moment = 2.0
+    held = 7.0
 
     def __init__(self) -> None:
         self.keep: set[UUID] = set()
@@ -196,7 +197,7 @@ class LibvirtHost:
 
     async def _agent(self, uuid: UUID, command: str, arguments: dict[str, object]) -> dict[str, Any]:
         text = json.dumps({"execute": command, "arguments": arguments})
-        answer = await self._virsh("qemu-agent-command", str(uuid), text, "--timeout", "5")
+        answer = await self._virsh("qemu-agent-command", str(uuid), text, "--timeout", "25")
         found: dict[str, Any] = json.loads(answer)["return"]
         return found
 
@@ -219,10 +220,10 @@ class LibvirtHost:
 
     async def kill(self, uuid: UUID) -> None:
         """Without asking libvirtd, which may be dead itself."""
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                if f"\0-uuid\0{uuid}\0" in (process / "cmdline").read_text():
-                    os.kill(int(process.name), signal.SIGKILL)
+        with contextlib.suppress(LookupError, ProcessLookupError):
+            while True:  # until it is gone: what has ended has no arguments any more
+                os.kill(qemu(str(uuid)), signal.SIGKILL)
+                await asyncio.sleep(0.01)
 
     async def destroy(self, uuid: UUID) -> None:
         await self._virsh("destroy", str(uuid))

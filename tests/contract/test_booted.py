@@ -103,7 +103,7 @@ async def test_a_paused_guest_doesnt_let_go_and_the_truth_is_told(world: World, 
     disk = await plugged_volume(world, booted)
     await eventually(world, lambda: sees(world, booted, str(disk.serial)))
     await domains.pause(booted.uuid)
-    with deadline.within(world.moment), pytest.raises(OperationFailed, match="still attached"):
+    with deadline.within(world.held), pytest.raises(OperationFailed, match="still attached"):
         await domains.detach_disk(booted.uuid, disk.id)
     assert disk.id in {d.id for d in (await domains.get(booted.uuid)).disks}
     await domains.unpause(booted.uuid)

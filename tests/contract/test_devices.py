@@ -91,7 +91,7 @@ async def test_another_disk_under_the_id_of_one_that_is_attached_is_refused(worl
 async def test_a_running_guest_without_a_system_doesnt_let_go_and_the_truth_is_told(world: World) -> None:
     spec = await running(world, world.spec())
     disk = await plugged_volume(world, spec)
-    with deadline.within(world.moment), pytest.raises(OperationFailed, match="still attached"):
+    with deadline.within(world.held), pytest.raises(OperationFailed, match="still attached"):
         await world.hypervisor.domains.detach_disk(spec.uuid, disk.id)
     assert await disk_ids(world, spec) == {disk.id}
     await world.hypervisor.domains.power_off(spec.uuid)

@@ -62,6 +62,16 @@ class Observed:
         """Give this to `until` as `since`, to see only what comes from now on."""
         return len(self.all)
 
+    def last(self, uuid: UUID) -> tuple[PowerState, str] | None:
+        """What was last said of a guest's power."""
+        for one in reversed(self.all):
+            if one.kind is Kind.POWER and one.uuid == uuid:
+                return one.state, one.reason
+            for view in one.domains:
+                if view.uuid == uuid:
+                    return view.power_state, view.reason
+        return None
+
     def power(self, uuid: UUID, since: int = 0) -> list[tuple[PowerState, str]]:
         """All power changes of a guest since the mark, oldest first."""
         return [(o.state, o.reason) for o in self.all[since:] if o.kind is Kind.POWER and o.uuid == uuid]
@@ -90,6 +100,8 @@ class World(Protocol):
     """Seconds that anything here may take, a boot too."""
     moment: float
     """Seconds after which something that should not happen would have happened; short."""
+    held: float
+    """Seconds after which a guest that doesn't let a device go is asked no more: longer than the asking takes."""
     bridge: str
     """A bridge of this host."""
     image_dir: Path
