@@ -54,8 +54,10 @@ async def test_a_stalled_link_loses_nothing(link: Proxy) -> None:
 
 async def test_a_half_open_link_takes_everything_and_brings_nothing_until_it_is_mended(link: Proxy) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", link.port)
-    link.drop([link.down])
     writer.write(b"one")
+    assert await reader.readexactly(3) == b"one"
+    link.drop([link.down])
+    writer.write(b"two")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(reader.readexactly(3), 0.1)
     link.mend()

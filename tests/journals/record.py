@@ -54,7 +54,7 @@ def _of_one(call: str) -> bool:
 
 
 async def arrived(inside: Inside, operation: UUID, case: Case) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while case.left in ENDED and (await inside.journal.operation(operation)).status not in ENDED:
             await asyncio.sleep(0.01)
         while case.left not in ENDED and not any(f.hang and f.taken for f in inside.world.faults.all()[-1:]):

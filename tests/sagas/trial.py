@@ -111,7 +111,7 @@ async def do(inside: Inside, method: str) -> OperationRecord:
 
 async def hangs_or_ended(inside: Inside, operation: UUID) -> bool:
     """Wait until a call hangs (True) or the operation ended without one that did."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not any(fault.hang and fault.taken for fault in inside.world.faults.all()):
             if (await inside.journal.operation(operation)).status in ENDED:
                 return False
