@@ -108,6 +108,11 @@ class Oslo:
         if self._process.returncode is None:
             self._process.kill()
 
+    async def killed(self) -> None:
+        """The same; it is gone when this returns."""
+        self.kill()
+        await self._process.wait()
+
     async def call(self, method: str, args: dict[str, Any] | None = None, **how: Any) -> Any:
         """The result. Raises Raised. `how`: see `_asked`."""
         return await self.do("call", **self._asked(method, args, how))
@@ -132,7 +137,7 @@ class Oslo:
             raise Raised(told)
         return told.get("result")
 
-    async def notified(self, event_type: str, timeout: float = 30.0, **payload: Any) -> dict[str, Any]:
+    async def notified(self, event_type: str, timeout: float = 60.0, **payload: Any) -> dict[str, Any]:
         """The first notification of that type with these values in its payload; waits for it."""
         async with asyncio.timeout(timeout):
             while True:

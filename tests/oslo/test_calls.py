@@ -76,7 +76,7 @@ async def test_a_cast_is_done(oslo: Oslo, agent: Daemon) -> None:
         listed = await oslo.call("list_instances", **H1)
         return uuid_of(args) in [instance["uuid"] for instance in listed["instances"]]
 
-    await until(spawned, 30, "the guest")
+    await until(spawned, 60, "the guest")
 
 
 async def test_a_broadcast_reaches_every_host_and_changes_nothing(oslo: Oslo, agent: Daemon, topic: str) -> None:
@@ -87,7 +87,7 @@ async def test_a_broadcast_reaches_every_host_and_changes_nothing(oslo: Oslo, ag
     async def told() -> list[str]:
         return [line["queue"] for line in agent.lines() if line["event"] == "request.refused" and "code" in line]
 
-    assert any(queue.startswith(f"{topic}_fanout_") for queue in await until(told, 20, "the refusal"))
+    assert any(queue.startswith(f"{topic}_fanout_") for queue in await until(told, 60, "the refusal"))
     listed = await oslo.call("list_operations", {"instance_uuid": uuid}, **H1)
     assert listed["operations"] == []
 
