@@ -16,6 +16,7 @@ def holds(*asked: str) -> bool:
     return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 
+@pytest.mark.timeout(900)
 def test_promises_hold_through_a_few_accidents() -> None:
     assert holds("--rounds", "3", "--seed", "7")
 
