@@ -120,7 +120,8 @@ class Broker:
         self._keeper.end()
 
     def rabbitmqctl(self, *arguments: str) -> str:
-        return run(str(SCRIPTS / "rabbitmqctl"), "--quiet", *arguments, env=self._environment())
+        # An Erlang of its own has to start.
+        return run(str(SCRIPTS / "rabbitmqctl"), "--quiet", *arguments, env=self._environment(), timeout=READY_S)
 
     def __enter__(self) -> Self:
         self.start()

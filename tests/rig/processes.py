@@ -132,7 +132,7 @@ class Keeper:
 
     def _ask(self, **request: Any) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(30)
+            connection.settimeout(120)
             try:
                 connection.connect(str(self._socket))
                 connection.sendall(json.dumps(request).encode() + b"\n")
