@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.rig.processes import await_standstill
+
 
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
     """Alive and deaf inside; goes on after."""
     os.kill(pid, signal.SIGSTOP)
     try:
+        await_standstill(pid)
         yield
     finally:
         with suppress(ProcessLookupError):  # it was ended inside

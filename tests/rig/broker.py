@@ -109,8 +109,8 @@ class Broker:
         self.start()
 
     def freeze(self) -> None:
-        """Alive but deaf: connections stay open and nothing answers."""
-        self._keeper.send("rabbitmq", signal.SIGSTOP)
+        """Alive but deaf: connections stay open and nothing answers, from when this returns."""
+        self._keeper.freeze("rabbitmq")
 
     def thaw(self) -> None:
         self._keeper.send("rabbitmq", signal.SIGCONT)

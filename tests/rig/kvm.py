@@ -1,6 +1,7 @@
 """Whether KVM truly runs a guest here."""
 
 import functools
+import os
 import subprocess
 import tempfile
 import time
@@ -25,7 +26,10 @@ def kvm_boots_guests() -> bool:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     verdict = CACHE / f"kvm-{boot}-{image.stem}"
     if not verdict.exists():
-        verdict.write_text("yes" if _boots(image) else "no")
+        # Whole, or not there: another run may look meanwhile.
+        part = verdict.with_name(f"{verdict.name}.{os.getpid()}")
+        part.write_text("yes" if _boots(image) else "no")
+        part.rename(verdict)
     return verdict.read_text() == "yes"
 
 

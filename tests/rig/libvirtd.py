@@ -18,7 +18,7 @@ from tests.rig import cgroups
 from tests.rig.kvm import KVM, kvm_boots_guests
 from tests.rig.libvirt_settings import write_settings
 from tests.rig.places import tag
-from tests.rig.processes import Keeper, Program, RigError, run, wait_until
+from tests.rig.processes import PATIENCE_S, Keeper, Program, RigError, run, wait_until
 
 # What libvirtd sees there -> the directory of the rig that is bound over it.
 PRIVATE = {
@@ -75,8 +75,8 @@ class Libvirtd:
         self._keeper.stop("libvirtd", signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Alive but deaf: calls neither fail nor return."""
-        self._keeper.send("libvirtd", signal.SIGSTOP)
+        """Alive but deaf: calls neither fail nor return, from when this returns."""
+        self._keeper.freeze("libvirtd")
 
     def thaw(self) -> None:
         self._keeper.send("libvirtd", signal.SIGCONT)
@@ -100,7 +100,7 @@ class Libvirtd:
         self._keeper.end()
 
     def virsh(self, *arguments: str) -> str:
-        return run("virsh", "--quiet", "--connect", self.uri, *arguments, timeout=30)
+        return run("virsh", "--quiet", "--connect", self.uri, *arguments, timeout=PATIENCE_S)
 
     def __enter__(self) -> Self:
         self.start()
@@ -148,7 +148,7 @@ class Libvirtd:
 
     def _await(self, name: str, ready: Callable[[], bool]) -> None:
         log = self._directory / f"{name}.log"
-        wait_until(ready, name, 60, alive=lambda: self._keeper.pid(name) is not None, log=log)
+        wait_until(ready, name, PATIENCE_S, alive=lambda: self._keeper.pid(name) is not None, log=log)
 
     def _answers(self) -> bool:
         if not self.socket.exists():

@@ -16,6 +16,9 @@ from tests.rig.places import own_mounts
 
 KEEPER = Path(__file__).with_name("keeper.py")
 
+PATIENCE_S = 120.0
+"""Seconds for what takes less than one on an idle box: a deadline, no measure."""
+
 # The kernel's limit for the address of a unix socket, less its closing zero.
 LONGEST_SOCKET_PATH = 107
 
@@ -76,7 +79,7 @@ class Keeper:
             )
         process = self._process
         try:
-            wait_until(self._answers, "the keeper", 60, alive=lambda: process.poll() is None, log=self.log)
+            wait_until(self._answers, "the keeper", PATIENCE_S, alive=lambda: process.poll() is None, log=self.log)
         except RigError:
             self.end()
             raise
@@ -97,6 +100,13 @@ class Keeper:
     def send(self, name: str, number: signal.Signals) -> None:
         self._ask(do="signal", name=name, number=int(number))
 
+    def freeze(self, name: str) -> None:
+        """SIGSTOP to a program, and until it stands still."""
+        self.send(name, signal.SIGSTOP)
+        pid = self.pid(name)
+        assert pid is not None
+        await_standstill(pid)
+
     def pid(self, name: str) -> int | None:
         pid = self._ask(do="status", name=name)["pid"]
         assert pid is None or isinstance(pid, int)
@@ -109,7 +119,7 @@ class Keeper:
             wait_until(lambda: self.pid(name) is None, f"the end of {name}", grace)
         except RigError:
             self.send(name, signal.SIGKILL)
-            wait_until(lambda: self.pid(name) is None, f"the end of {name} by SIGKILL", 60)
+            wait_until(lambda: self.pid(name) is None, f"the end of {name} by SIGKILL", PATIENCE_S)
 
     def end(self) -> None:
         """Ends every process below the keeper, then the keeper. Harmless when it has ended already."""
@@ -118,7 +128,7 @@ class Keeper:
         if self._process is not None:
             if self._process.stdin is not None:
                 self._process.stdin.close()  # the lifeline
-            self._process.wait(timeout=60)
+            self._process.wait(timeout=PATIENCE_S)
             self._process = None
 
     def _answers(self) -> bool:
@@ -132,7 +142,7 @@ class Keeper:
 
     def _ask(self, **request: Any) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(120)
+            connection.settimeout(PATIENCE_S)
             try:
                 connection.connect(str(self._socket))
                 connection.sendall(json.dumps(request).encode() + b"\n")
@@ -161,6 +171,24 @@ def wait_until(
         if time.monotonic() > deadline:
             raise RigError(f"{what}: not after {seconds:g} s{_tail(log)}")
         time.sleep(0.02)
+
+
+def await_standstill(pid: int) -> None:
+    """Until a stopped process does nothing more. The signal is only sent when `kill` returns: threads that run, or
+    are woken before the one that takes it, may still answer somebody."""
+    wait_until(lambda: _stands_still(pid), f"the standstill of {pid}", PATIENCE_S)
+
+
+def _stands_still(pid: int) -> bool:
+    return all(_state(thread) in "TtZX" for thread in Path(f"/proc/{pid}/task").iterdir())
+
+
+def _state(thread: Path) -> str:
+    """One letter, as proc(5) lists them; X for one that has ended meanwhile."""
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
 
 
 def run(*argv: str, env: Mapping[str, str] | None = None, timeout: float = 60) -> str:
