@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from agent.hypervisor.doubts import Phase
 from agent.hypervisor.facts import HostFacts
 from agent.hypervisor.libvirt.connection import USUAL, Access, Lane, Libvirt
 from agent.hypervisor.libvirt.domains import LibvirtDomains
@@ -26,11 +27,18 @@ from tests.rig.processes import RigError
 PATIENCE = 60.0
 
 
+NOTICED_LATE = 10
+"""As `keepalive_s`: for tests in which something else than keepalive ends a call into a frozen libvirtd."""
+
+
 def open_libvirt(
-    libvirtd: Libvirtd, late: list[Late] | None = None, usual: Mapping[Lane, float] = USUAL
+    libvirtd: Libvirtd,
+    late: list[Late] | None = None,
+    usual: Mapping[Lane, float] = USUAL,
+    keepalive_s: int = 1,
 ) -> Libvirt:
-    """Notices a dead peer after about three seconds."""
-    access = Access(libvirtd.uri, keepalive_interval_s=1, keepalive_count=2)
+    """Notices a dead peer after about three times `keepalive_s`."""
+    access = Access(libvirtd.uri, keepalive_interval_s=keepalive_s, keepalive_count=2)
     return Libvirt(access, usual=usual, on_late=(late if late is not None else []).append)
 
 
@@ -64,6 +72,13 @@ class Ground:
         await self.domains.start(uuid)
         return uuid
 
+    async def begun(self, uuid: UUID) -> None:
+        """Until a change of the guest is no longer to be called back: it is asked of libvirt now."""
+        changes = self.domains._doubts._changes
+        async with asyncio.timeout(PATIENCE):
+            while not any(change._phase is Phase.RUNNING for change in changes.get(uuid, ())):
+                await asyncio.sleep(0.005)
+
     async def virsh(self, *arguments: str) -> str:
         return await asyncio.to_thread(self.libvirtd.virsh, *arguments)
 
@@ -82,11 +97,16 @@ class Ground:
 
 @asynccontextmanager
 async def ground(
-    libvirtd: Libvirtd, directory: Path, *, watching: bool = True, usual: Mapping[Lane, float] = USUAL
+    libvirtd: Libvirtd,
+    directory: Path,
+    *,
+    watching: bool = True,
+    usual: Mapping[Lane, float] = USUAL,
+    keepalive_s: int = 1,
 ) -> AsyncIterator[Ground]:
     """A fresh driver; at the end no guest is left on the libvirtd."""
     directory.chmod(0o755)  # QEMU, as another user, passes through
-    libvirt, news = open_libvirt(libvirtd, usual=usual), News()
+    libvirt, news = open_libvirt(libvirtd, usual=usual, keepalive_s=keepalive_s), News()
     emulator = Path("/usr/bin/qemu-system-x86_64")
 
     def facts_for(uuid: UUID) -> HostFacts:
@@ -120,3 +140,10 @@ def remove_guests(libvirtd: Libvirtd) -> None:
 def open_files() -> int:
     """How many files and sockets this process has open."""
     return len(os.listdir("/proc/self/fd"))
+
+
+async def until_open_files(most: int) -> None:
+    """What is left of a closed connection libvirt's event thread puts away a moment later."""
+    async with asyncio.timeout(PATIENCE):
+        while open_files() > most:
+            await asyncio.sleep(0.05)

@@ -23,8 +23,6 @@ from tests.integration.libvirt_ground import spec
 from tests.rig.libvirtd import Libvirtd
 from tests.rig.places import rig_directory
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @pytest.fixture
 def place() -> Iterator[Path]:

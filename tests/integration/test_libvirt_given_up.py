@@ -21,8 +21,6 @@ from tests.e2e.freeze import qemu, stopped
 from tests.integration.libvirt_ground import PATIENCE, Ground, ground
 from tests.rig.libvirtd import Libvirtd
 
-pytestmark = pytest.mark.timeout(120)
-
 
 async def settled(domains: Domains, uuid: UUID) -> None:
     """As whoever is told `unavailable` comes back: the connection to look with may have been cut as well."""
@@ -61,7 +59,7 @@ async def test_a_start_cut_off_by_the_death_of_libvirtd_is_settled_when_the_gues
         await domains.power_off(uuid)
         libvirtd.freeze()
         start = asyncio.create_task(domains.start(uuid))
-        await asyncio.wait({start}, timeout=0.2)
+        await made.begun(uuid)
         await asyncio.to_thread(libvirtd.kill)
         try:
             with pytest.raises(Unavailable):

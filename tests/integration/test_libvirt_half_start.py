@@ -17,10 +17,9 @@ import pytest
 from agent.errors import OperationFailed
 from agent.spec import PowerState
 from tests.e2e.freeze import qemu
-from tests.integration.libvirt_ground import Ground, ground
+from tests.integration.libvirt_ground import PATIENCE, Ground, ground
 from tests.rig.libvirtd import Libvirtd
-
-pytestmark = pytest.mark.timeout(240)
+from tests.rig.processes import wait_until
 
 
 def notes(libvirtd: Libvirtd, uuid: UUID) -> Path:
@@ -35,7 +34,10 @@ async def leave_half_started(made: Ground) -> UUID:
     text = re.sub("<domstatus [^>]*>", "<domstatus state='paused' reason='starting up' pid='0'>", text)
     text = text.replace("<libDir ", "<job type='none' async='start' flags='0x0'/><libDir ", 1)
     file.write_text(text)
-    os.kill(qemu(str(uuid)), signal.SIGKILL)
+    process = qemu(str(uuid))
+    os.kill(process, signal.SIGKILL)
+    # Its end is a moment later: a libvirtd that finds it still there takes it over.
+    await asyncio.to_thread(wait_until, lambda: not Path(f"/proc/{process}").exists(), "QEMU's end", PATIENCE)
     await asyncio.to_thread(made.libvirtd.start)
     return uuid
 

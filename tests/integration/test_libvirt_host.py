@@ -19,8 +19,6 @@ from tests.integration.libvirt_ground import remove_guests, spec
 from tests.rig.libvirtd import Libvirtd
 from tests.rig.places import rig_directory, tag
 
-pytestmark = pytest.mark.timeout(120)
-
 
 def memory_of_this_host_mb() -> int:
     first, size, _ = Path("/proc/meminfo").read_text().splitlines()[0].split()

@@ -8,15 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
 from agent.errors import AgentError
 from agent.hypervisor.libvirt.connection import WORKERS, Lane
 from agent.spec import DiskBus, NbdBacking, PluggedDisk, PowerState
 from tests.integration.libvirt_ground import PATIENCE, ground
 from tests.rig.libvirtd import Libvirtd
-
-pytestmark = pytest.mark.timeout(180)
 
 USUAL_S = 2.0
 """What a start may take here before it is overdue."""

@@ -26,14 +26,12 @@ from agent.operations.runner import Operations
 from agent.operations.spawn import Spawn
 from agent.operations.turn import Limits
 from agent.spec import InstanceSpec
-from tests.integration.libvirt_ground import Ground, ground, spec
+from tests.integration.libvirt_ground import NOTICED_LATE, Ground, ground, spec
 from tests.rig.libvirtd import Libvirtd
 from tests.unit.operations.conftest import ENDED, Inside
 
-pytestmark = pytest.mark.timeout(120)
-
-CALL_S = 0.5
-"""Seconds that the start may take: less than keepalive needs to notice."""
+CALL_S = 2.0
+"""Seconds that the start may take: far less than keepalive needs to notice."""
 
 
 @dataclass
@@ -93,7 +91,7 @@ class Stage:
 async def stage(libvirtd: Libvirtd, tmp_path: Path) -> AsyncIterator[Stage]:
     """Guests are real, their disks are not."""
     fake = fake_driver(tmp_path, hostname="h1")
-    async with ground(libvirtd, tmp_path / "instances") as made:
+    async with ground(libvirtd, tmp_path / "instances", keepalive_s=NOTICED_LATE) as made:
         guests = DeafAtStart(made.domains, libvirtd.freeze)
         hypervisor = replace(fake, domains=guests)
         key = KeyFile.load_or_create(tmp_path / "journal.key")
