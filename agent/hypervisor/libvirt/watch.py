@@ -186,8 +186,14 @@ class Watch:
     async def _hear_undefined(self, said: Said) -> None:
         self._others.discard(said.uuid)
         known = said.uuid in self._last or said.uuid in self._roster.made
-        if known and await self._read(said.uuid) is None:
+        if known and await self._read(said.uuid) is None and not self._is_on(said.uuid):
             self._forget(said)
+
+    def _is_on(self, uuid: UUID) -> bool:
+        """By what was heard so far. One that is gone by now has stopped meanwhile: that is still to be heard, and
+        is told before it is forgotten."""
+        last = self._last.get(uuid)
+        return last is not None and last.on
 
     async def _hear_power(self, said: Said) -> None:
         if not await self._is_ours(said.uuid):
