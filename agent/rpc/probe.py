@@ -5,7 +5,8 @@
 A connection may look alive and carry nothing: half open, or a queue whose node lost its consumers. Heartbeats tell
 after half a minute, and never of a queue. So each way has at most one probe on it. A way is deaf when its probe is
 overdue and nothing else came that way either: commands that wait before it are as good a sign. One that is being
-worked off, or isn't consumed because there is no room, isn't judged.
+worked off, or isn't consumed because there is no room, isn't judged. While the broker blocks the publisher, time
+doesn't count: a probe that it didn't read before its alarm gets the whole time from the alarm's end on.
 
 A probe holds nothing and does nothing. It expires, so that none is left for long; one of another run is
 acknowledged and forgotten. It knows its own by a token that nobody else has, and who forged that could but keep an
@@ -51,6 +52,8 @@ class Post(Protocol):
 
     def can_publish(self) -> bool: ...
 
+    def blocked(self) -> bool: ...
+
     async def publish(self, messages: list[Outgoing]) -> list[Outcome]: ...
 
 
@@ -84,6 +87,11 @@ class Way:
         """Another feed begins anew: what was sent before may have gone with the old one."""
         if feed is not self.feed:
             self.feed, self.sent, self.quiet, self.heard = feed, None, None, None
+
+    def pass_over(self, now: float) -> None:
+        """Until now the broker took nothing, so that nothing could come."""
+        if self.quiet is not None:
+            self.quiet = now
 
     def deaf(self, now: float, overdue: float) -> float | None:
         """Seconds since when it is deaf, if it is."""
@@ -135,8 +143,8 @@ class Probe:
 
     def deafness(self) -> Deafness | None:
         """Of the way that has been deaf for longest."""
-        now = time.monotonic()
         self._turn()
+        now = time.monotonic()
         deaf = [(since, way) for way in self._ways if (since := way.deaf(now, OVERDUE * self.interval_s))]
         if not deaf:
             return None
@@ -151,8 +159,11 @@ class Probe:
         return queries.feed is not None and all(way.heard is not None and way.heard >= moment for way in listened)
 
     def _turn(self) -> None:
+        blocked, now = self.post.blocked(), time.monotonic()
         for way in self._ways:
             way.turn_to(self.ears(way.queue))
+            if blocked:
+                way.pass_over(now)
 
     async def _keep_sending(self, way: Way) -> None:
         while True:

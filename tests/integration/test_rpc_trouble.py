@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from uuid import uuid4
 
@@ -47,6 +47,8 @@ from tests.unit.web.well import WELL
 
 EVERY = 0.2
 """Seconds between two probes: deafness is noticed after three."""
+PATIENCE_S = 120.0
+"""Seconds for what the edge does by itself: a deadline, no measure."""
 PING = {"method": "ping"}
 PATIENCE = Patience(rebuild=2.0, ill=0.6, hopeless=6.0, works=3.0)
 
@@ -109,9 +111,13 @@ class Watched:
         await edge.outbox.emptied()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE_S):
             while not condition():
                 await asyncio.sleep(0.01)
+
+    async def before_it_lets_go(self, condition: Callable[[], bool]) -> None:
+        await self.until(lambda: condition() or not self.dog.verdict.feed)
+        assert condition()
 
     async def heard(self) -> None:
         """From now on."""
@@ -124,16 +130,16 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(broker: Broker, **rpc: Any) -> AsyncIterator[Watched]:
+async def watched(broker: Broker, every: float = EVERY, **rpc: Any) -> AsyncIterator[Watched]:
     async with Deafening("127.0.0.1", broker.identity.port) as link:
         through = broker.url.replace(f":{broker.identity.port}/", f":{link.port}/")
         async with (
-            edge_on(through, new_names(), check_interval_s=EVERY, **rpc) as edge,
+            edge_on(through, new_names(), check_interval_s=every, **rpc) as edge,
             peer_on(broker.url, edge.names) as peer,
         ):
             whole = WholeEdge(edge.amqp, edge.names, edge.consumer, edge.publisher, edge.probe)
             told: list[str] = []
-            dog = Watchdog(whole, Pulses(), PATIENCE, look, tell=told.append)
+            dog = Watchdog(whole, Pulses(), replace(PATIENCE, ill=3 * every), look, tell=told.append)
             task = asyncio.create_task(dog.run())
             try:
                 ground = Watched(edge, link, peer, dog, told)
@@ -170,7 +176,8 @@ async def test_probes_do_not_pile_up_while_commands_are_paused(broker: Broker) -
         await ground.until(lambda: edge.consumer.health().paused_since is not None)
         for _ in range(5):
             await ground.heard()
-        assert await ground.peer.depth(edge.names.commands) == 1
+        # The second command, and a probe at most that was on its way when they were paused.
+        assert 1 <= await ground.peer.depth(edge.names.commands) <= 2
         assert ground.dog.verdict.feed
         edge.desk.most = None
         edge.desk.room.set()
@@ -262,6 +269,7 @@ async def test_what_was_deleted_is_there_again_with_its_bindings(broker: Broker,
         async with ground.peer.connection.channel() as channel:
             await (channel.queue_delete(name) if what == "queues" else channel.exchange_delete(name))
         await there(broker, what, name)
+        await bound(broker, ground.edge)
         await ground.heard()
         await routes(ground)
 
@@ -273,9 +281,8 @@ async def test_a_binding_that_was_taken_away_is_there_again(broker: Broker) -> N
             for queue in (names.commands, names.queries, names.shared):
                 await (await channel.get_queue(queue)).unbind(names.exchange, routing_key=queue)
             await (await channel.get_queue(names.fanout_queue)).unbind(names.fanout, routing_key=names.shared)
-        await ground.until(lambda: ground.edge.probe.deafness() is None)
+        await bound(broker, ground.edge)
         await ground.heard()
-        await there(broker, "exchanges", names.fanout)
         await routes(ground)
 
 
@@ -299,8 +306,17 @@ async def test_the_queue_of_commands_is_there_again_also_when_it_is_deleted_whil
 
 async def there(broker: Broker, what: str, name: str) -> None:
     """Wait until the broker has it."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE_S):
         while name not in (await asyncio.to_thread(broker.rabbitmqctl, f"list_{what}", "name")).split():
+            await asyncio.sleep(0.01)
+
+
+async def bound(broker: Broker, edge: Edge) -> None:
+    """Wait until the broker has all bindings: they are declared last, one after the other."""
+    wanted = {f"{queue.bound_to}\t{queue.name}\t{queue.key}" for queue in edge.topology._layout.queues("")}
+    columns = ("source_name", "destination_name", "routing_key")
+    async with asyncio.timeout(PATIENCE_S):
+        while wanted - set((await asyncio.to_thread(broker.rabbitmqctl, "list_bindings", *columns)).splitlines()):
             await asyncio.sleep(0.01)
 
 
@@ -347,13 +363,14 @@ async def test_a_half_open_connection_is_noticed_in_a_few_probes_and_left(
 
 
 async def test_an_alarm_of_the_broker_is_waited_for_and_nothing_is_built_anew(broker: Broker) -> None:
-    async with watched(broker) as ground:
+    every = 2.0  # as a broker that is only slow isn't to be taken for one that is deaf
+    async with watched(broker, every) as ground:
         before = ground.connections
         async with alarmed(broker):
             ground.edge.outbox.add_event("compute.host.started")
             await ground.until(lambda: ground.edge.publisher.health().blocked_since is not None)
             ground.told.clear()
-            await asyncio.sleep(10 * EVERY)  # far longer than deafness takes to be noticed
+            await asyncio.sleep(4 * every)  # longer than deafness takes to be noticed
             assert "WATCHDOG=1" in ground.told
             assert ground.dog.verdict.feed
             assert ground.connections == before
@@ -445,7 +462,7 @@ async def test_a_channel_that_the_broker_closes_for_want_of_acknowledgements_is_
         await edge.desk.until(lambda: len(edge.desk.begun) == 1)
         await ground.until(lambda: "delivery acknowledgement" in str(edge.consumer.health().link.error))
         edge.desk.hold.set()
-        await edge.desk.until(lambda: edge.desk.identities().count("m1") == 2)  # the journal knows the second
+        await edge.desk.until(lambda: edge.desk.identities().count("m1") >= 2)  # the journal knows the second
         await ground.heard()
         await ground.works()
         assert await ground.peer.depth(edge.names.commands) == 0
@@ -459,10 +476,8 @@ async def test_it_lets_go_only_when_a_fresh_connection_works_and_its_own_cannot_
     async with watched(broker) as ground:
         before = ground.connections[0]
         ground.link.deafens = True
-        await ground.until(lambda: ground.edge.probe.deafness() is not None)
-        assert ground.dog.verdict.feed
-        await ground.until(lambda: ground.connections[0] not in (None, before))
-        assert ground.dog.verdict.feed
+        await ground.before_it_lets_go(lambda: ground.edge.probe.deafness() is not None)
+        await ground.before_it_lets_go(lambda: ground.connections[0] not in (None, before))
         await ground.until(lambda: not ground.dog.verdict.feed)
         ground.told.clear()
         await asyncio.sleep(3 * EVERY)

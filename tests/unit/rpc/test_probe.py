@@ -38,6 +38,9 @@ class Post:
     def can_publish(self) -> bool:
         return self.free
 
+    def blocked(self) -> bool:
+        return not self.free
+
     async def publish(self, messages: list[Outgoing]) -> list[Outcome]:
         for message in messages:
             self.sent.put_nowait(message)
@@ -108,6 +111,29 @@ def way(**more: float | bool | Feed | None) -> Way:
 )
 def test_a_way_is_deaf_when_its_probe_is_overdue_and_nothing_else_came(seen: Way, deaf: bool) -> None:
     assert (seen.deaf(NOW, OVERDUE) is not None) == deaf
+
+
+def test_time_in_which_the_broker_took_nothing_doesnt_count() -> None:
+    seen, unsent = way(), way(quiet=None)
+    seen.pass_over(NOW)
+    assert seen.deaf(NOW + 14, OVERDUE) is None
+    assert seen.deaf(NOW + 16, OVERDUE) is not None
+    unsent.pass_over(NOW)
+    assert unsent.deaf(NOW + 16, OVERDUE) is None
+
+
+async def test_a_probe_that_a_blocking_broker_doesnt_read_makes_nobody_deaf() -> None:
+    """Nor when the alarm is over, and the probe isn't back yet."""
+    async with probing(Post(outcome=None), interval=60) as ground:
+        await ground.next(NAMES.queries)
+        (queries, _) = ground.probe._ways
+        queries.quiet = time.monotonic() - 1000
+        ground.feeds[NAMES.queries].last = queries.quiet
+        assert ground.probe.deafness() is not None
+        ground.post.free = False
+        assert ground.probe.deafness() is None
+        ground.post.free = True
+        assert ground.probe.deafness() is None
 
 
 @pytest.mark.parametrize(
