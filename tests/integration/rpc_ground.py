@@ -42,7 +42,10 @@ from agent.settings import Amqp, Notifications, Rpc
 
 T = TypeVar("T")
 
-SOON = 15.0  # seconds; what a loaded box may need
+SOON = 60.0  # seconds; what a loaded box may need
+
+KILLABLE = "classic"
+"""A quorum queue of a broker that is killed within a second of its declaration may never lead again."""
 
 
 class Outbox:
@@ -271,6 +274,7 @@ async def edge_on(
         async with asyncio.timeout(SOON):
             await edge.consumer.consuming()
             await edge.publisher.connected()
+        await eventually(lambda: edge.consumer.health().link.up)  # reads are taken too
         yield edge
     finally:
         await edge.stop()
@@ -349,6 +353,12 @@ class Peer:
             message = await soon(got.get())
             await message.ack()
             return message
+
+    async def until_depth(self, queue: str, wanted: int) -> None:
+        """A quorum queue has back what was handed back a moment after the channel was closed."""
+        async with asyncio.timeout(SOON):
+            while await self.depth(queue) != wanted:
+                await asyncio.sleep(0.01)
 
     async def depth(self, queue: str) -> int:
         """Messages that wait in a queue."""

@@ -20,7 +20,7 @@ from agent.names import Names
 from agent.rpc.inspection import inspect
 from agent.rpc.topology import Layout
 from agent.settings import Amqp, Notifications, Rpc, Settings
-from tests.integration.rpc_ground import edge_on, eventually, new_names, peer_on, stop_args
+from tests.integration.rpc_ground import SOON, edge_on, eventually, new_names, peer_on, stop_args
 from tests.rig.broker import Broker
 
 
@@ -53,6 +53,13 @@ def queues(broker: Broker, names: Names) -> list[str]:
 async def channel_on(url: str) -> AsyncIterator[AbstractChannel]:
     async with await aio_pika.connect(url) as connection, connection.channel() as channel:
         yield channel
+
+
+async def until_unconsumed(url: str, queue: str) -> None:
+    """A quorum queue knows a moment after a channel was closed that its consumers are gone."""
+    async with asyncio.timeout(SOON), channel_on(url) as channel:
+        while (await channel.declare_queue(queue, passive=True)).declaration_result.consumer_count:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_broker_with_its_agent_is_well_and_stays_as_it_is(broker: Broker) -> None:
@@ -109,6 +116,7 @@ async def test_a_queue_that_is_otherwise_than_the_settings_say_is_told(broker: B
 async def test_commands_that_nobody_takes_are_told(broker: Broker) -> None:
     async with edge_on(broker.url) as edge:
         await edge.stop()
+        await until_unconsumed(broker.url, edge.names.commands)
         finding = await only(broker.url, edge.names)
     assert finding.says == f"nobody consumes {edge.names.commands}: no agent is connected"
     assert finding.verdict is Verdict.BROKEN
@@ -120,6 +128,7 @@ async def test_an_agent_that_has_no_room_is_told_from_one_that_is_away(broker: B
         for number in range(2):
             await peer.send(stop_args(), message_id=str(number))
         await eventually(lambda: edge.consumer.health().paused_since is not None)
+        await until_unconsumed(broker.url, edge.names.commands)
         assert "an agent is connected and takes no commands" in (await only(broker.url, edge.names)).says
 
 

@@ -31,7 +31,7 @@ from agent.rpc.schema.envelope import PLACEHOLDER
 from agent.rpc.schema.params import AttachVolume, Destroy, Ping, Spawn, Stop
 from agent.rpc.schema.results import Error
 from agent.settings import Amqp
-from tests.integration.rpc_ground import Edge, client_of, edge_on, eventually, new_names, soon
+from tests.integration.rpc_ground import KILLABLE, SOON, Edge, client_of, edge_on, eventually, new_names, soon
 from tests.rig.broker import Broker
 
 OPERATION = UUID("00000000-0000-4000-8000-000000000001")
@@ -95,7 +95,7 @@ async def test_a_read_goes_to_the_queue_of_queries(broker: Broker) -> None:
     async with edge_on(broker.url) as edge, client_of(edge, broker.url) as client:
         edge.desk.room.clear()
         assert (await client.ping("h1", Ping())).host == "h1"
-        assert (await client.call(METHODS["ping"], None, {}, timeout=5)).model_dump()["host"] == "h1"
+        assert (await client.call(METHODS["ping"], None, {}, timeout=SOON)).model_dump()["host"] == "h1"
 
 
 async def test_a_spawn_carries_its_secrets_and_an_end(broker: Broker) -> None:
@@ -168,7 +168,7 @@ async def test_a_cast_returns_the_identity_it_was_sent_with(broker: Broker) -> N
 
 async def test_a_call_survives_a_restart_of_the_broker(broker: Broker) -> None:
     async with edge_on(broker.url) as edge, client_of(edge, broker.url) as client:
-        calling = asyncio.create_task(client.stop("h1", Stop(instance_uuid=uuid4()), timeout=60))
+        calling = asyncio.create_task(client.stop("h1", Stop(instance_uuid=uuid4()), timeout=200))
         await edge.desk.until(lambda: len(edge.desk.accepted) == 1)
         await asyncio.to_thread(broker.restart)
         address = edge.desk.accepted[0].request.address
@@ -186,7 +186,7 @@ async def test_a_call_is_sent_again_under_its_identity_when_the_broker_lost_it(b
         client_of(edge, broker.url) as client,
     ):
         edge.desk.hold.clear()
-        calling = asyncio.create_task(client.stop("h1", Stop(instance_uuid=uuid4()), timeout=60))
+        calling = asyncio.create_task(client.stop("h1", Stop(instance_uuid=uuid4()), timeout=200))
         await edge.desk.until(lambda: len(edge.desk.begun) == 1)
         await asyncio.to_thread(broker.kill)
         edge.desk.begun.clear()
@@ -330,8 +330,7 @@ async def test_an_absent_virtual_host_is_told_as_such(broker: Broker) -> None:
 
 
 async def test_a_client_that_lost_its_broker_times_out_and_casts_say_so(broker: Broker) -> None:
-    # A quorum queue of a broker that is killed within a second of its declaration may never lead again.
-    async with edge_on(broker.url, queue_type="classic") as edge, client_of(edge, broker.url) as client:
+    async with edge_on(broker.url, queue_type=KILLABLE) as edge, client_of(edge, broker.url) as client:
         await asyncio.to_thread(broker.kill)
         try:
             await eventually(lambda: not client._publisher._connected.is_set())

@@ -156,6 +156,9 @@ async def test_a_connection_that_dies_under_many_acknowledgements_keeps_no_insta
             for number, uuid in enumerate(uuids):
                 await peer.send(stop_args(uuid), message_id=f"second-{number}")
         await edge.desk.until(lambda: len(set(edge.desk.identities())) == 2 * len(uuids))
+        async with peer_on(broker.url, names) as peer:  # those that came again too
+            await peer.until_depth(names.commands, 0)
+        await eventually(lambda: edge.consumer.health().in_hand.count == 0)
     async with peer_on(broker.url, names) as peer:
         assert await peer.depth(names.commands) == 0
 
@@ -355,7 +358,7 @@ async def test_without_room_commands_stay_in_the_broker_and_queries_go_on(broker
         await peer.send(cancel, edge.names.queries, message_id="cancel")
         await edge.desk.until(lambda: len(edge.desk.accepted) == 4)
         await eventually(lambda: edge.consumer.health().paused_since is not None)
-        assert await peer.depth(edge.names.commands) == 7
+        await peer.until_depth(edge.names.commands, 7)
         edge.desk.most = None
         edge.desk.room.set()
         await edge.desk.until(lambda: len(edge.desk.accepted) == 11)
@@ -376,7 +379,7 @@ async def test_stopping_hands_back_what_is_not_accepted(broker: Broker) -> None:
         edge.desk.hold.set()
         await soon(stopping)
         assert edge.desk.identities() == ["m0"]
-        assert await peer.depth(names.commands) == 4
+        await peer.until_depth(names.commands, 4)
         async with edge_on(broker.url, names) as after:
             await after.desk.until(lambda: len(after.desk.accepted) == 4)
     assert after.desk.identities() == ["m1", "m2", "m3", "m4"]

@@ -113,9 +113,8 @@ async def test_a_deleted_queue_is_made_anew_and_the_hosts_are_asked_for_what_cam
         async with client.events(on_missed=missed.append) as events:
             memory.tell(2)
             assert await next_of(events, 2) == [1, 2]
-            (queue,) = await queues(broker, "compute-client-events")
             memory.tell(2, published=False)
-            await asyncio.to_thread(broker.rabbitmqctl, "delete_queue", queue)
+            await asyncio.to_thread(broker.rabbitmqctl, "delete_queue", events._subscription._own)
             assert await next_of(events, 2) == [3, 4]
             memory.tell()
             assert await next_of(events, 1) == [5]
@@ -231,8 +230,3 @@ async def test_a_loop_over_events_can_be_cancelled(broker: Broker) -> None:
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await soon(reading)
-
-
-async def queues(broker: Broker, prefix: str) -> list[str]:
-    listed = await asyncio.to_thread(broker.rabbitmqctl, "list_queues", "name")
-    return [name for name in listed.split() if name.startswith(prefix)]

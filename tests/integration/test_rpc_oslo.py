@@ -210,7 +210,7 @@ async def test_a_caller_that_died_gets_no_more_after_a_while(edge: Edge, peer: P
 
 
 async def test_a_caller_whose_own_time_is_over_gets_no_more(edge: Edge, peer: Peer) -> None:
-    async with monitored(edge, peer, expiration=3) as (_, got):
+    async with monitored(edge, peer, expiration=8) as (_, got):
         assert (await answer(got))["ending"] is False
         assert len(edge.heartbeats) == 1
         await eventually(lambda: len(edge.heartbeats) == 0)

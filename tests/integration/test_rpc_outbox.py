@@ -11,8 +11,11 @@ from uuid import uuid4
 from agent.journal.records import Address, Answer
 from agent.rpc.message import Outgoing
 from agent.rpc.publisher import Outcome
-from tests.integration.rpc_ground import Edge, Peer, body_of, edge_on, eventually, peer_on, soon
+from tests.integration.rpc_ground import KILLABLE, SOON, Edge, Peer, body_of, edge_on, eventually, peer_on, soon
 from tests.rig.broker import Broker
+
+FAR_S = 1000.0
+"""Seconds for which a reply that no queue takes is kept, where a test says when it is dropped."""
 
 
 def address(reply_to: str, exchange: str = "") -> Address:
@@ -97,18 +100,22 @@ async def test_an_answer_reaches_its_caller_once(broker: Broker) -> None:
 
 async def test_an_answer_that_nobody_takes_is_dropped_in_the_end_and_holds_up_nobody(broker: Broker) -> None:
     async with edge_on(broker.url) as edge, peer_on(broker.url, edge.names) as peer:
+        edge.sender._homeless_s = FAR_S
         for number in range(100):
             edge.outbox.add_reply(address(f"gone{number}"), Answer(result={}))
         edge.outbox.add_reply(address("gone", "no-such-exchange"), Answer(result={}))
         async with peer.replies() as (name, got):
             edge.outbox.add_reply(address(name), Answer(result={"mine": True}))
             assert body_of(await soon(got.get())) == {"result": {"mine": True}}
-        assert edge.outbox.replies, "they are tried for a while"
+        # The others are tried for a while.
+        await eventually(lambda: len(edge.sender._homeless) == len(edge.outbox.replies) == 101)
+        edge.sender._homeless_s = 0.0
         await edge.outbox.emptied()
 
 
 async def test_an_answer_finds_a_reply_queue_that_comes_late(broker: Broker) -> None:
     async with edge_on(broker.url) as edge, peer_on(broker.url, edge.names) as peer:
+        edge.sender._homeless_s = FAR_S
         name = f"late-{uuid4().hex}"
         edge.outbox.add_reply(address(name), Answer(result={}))
         await eventually(lambda: bool(edge.sender._homeless))
@@ -119,7 +126,7 @@ async def test_an_answer_finds_a_reply_queue_that_comes_late(broker: Broker) -> 
 
 
 async def test_events_wait_while_the_broker_is_away_and_come_in_order(broker: Broker) -> None:
-    async with edge_on(broker.url) as edge:
+    async with edge_on(broker.url, queue_type=KILLABLE) as edge:
         edge.outbox.add_event("compute.instance.power_state", uuid4())
         await edge.outbox.emptied()
         await asyncio.to_thread(broker.kill)
@@ -133,7 +140,7 @@ async def test_events_wait_while_the_broker_is_away_and_come_in_order(broker: Br
 
 
 async def test_a_broker_that_is_killed_meanwhile_loses_no_event(broker: Broker) -> None:
-    async with edge_on(broker.url) as edge:
+    async with edge_on(broker.url, queue_type=KILLABLE) as edge:
 
         async def produce() -> None:
             for _ in range(1500):
@@ -164,7 +171,7 @@ async def test_while_the_broker_is_blocked_an_event_waits_and_is_published_once(
         edge.publisher._confirm_s = 2.0
         async with alarmed(broker):
             edge.outbox.add_event("compute.instance.power_state", uuid4())
-            await asyncio.wait_for(_blocked(edge), 10)
+            await soon(_blocked(edge))
             # Far longer than a confirm may take: the time doesn't count.
             until = time.monotonic() + 5.0
             while time.monotonic() < until:
@@ -191,7 +198,7 @@ async def test_a_broker_that_hangs_is_left_and_the_event_sent_again_under_its_id
             await eventually(lambda: not edge.publisher._connected.is_set())
         finally:
             await asyncio.to_thread(broker.thaw)
-        edge.publisher._confirm_s = 10
+        edge.publisher._confirm_s = 20
         await edge.outbox.emptied()
         async with peer_on(broker.url, edge.names) as peer:
             found = await soon(sequences(peer, edge, await peer.depth(edge.names.events)))
@@ -250,7 +257,8 @@ async def test_flush_waits_for_what_is_unsent(broker: Broker) -> None:
     async with edge_on(broker.url) as edge:
         for _ in range(100):
             edge.outbox.add_event("compute.host.stopping")
-        assert await edge.sender.flush(10)
+        assert await edge.sender.flush(SOON)
         assert not edge.outbox.events
+        edge.sender._homeless_s = FAR_S
         edge.outbox.add_reply(address("nobody"), Answer(result={}))
         assert not await edge.sender.flush(0.2)
