@@ -20,7 +20,7 @@ import pytest
 from tests.rig.broker import Broker
 
 PASSWORD = "correct-horse-battery"
-LONG = 60.0
+LONG = 180.0
 
 
 @dataclass(frozen=True)

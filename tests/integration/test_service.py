@@ -15,6 +15,8 @@ from agent.rpc.tasks import end
 from agent.service import Service
 from agent.settings import Amqp, Hypervisor, Settings
 
+PATIENCE_S = 120.0
+
 
 def settings(directory: Path) -> Settings:
     return Settings(
@@ -35,7 +37,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
 async def begun(service: Service) -> asyncio.Task[None]:
     """Running until it waits for its broker."""
     running = asyncio.create_task(service.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not running.done() and getattr(service, "consumer", None) is None:
             await asyncio.sleep(0.01)
         while not running.done() and service.consumer._task is None:
@@ -44,7 +46,7 @@ async def begun(service: Service) -> asyncio.Task[None]:
 
 
 async def ended(running: asyncio.Task[None]) -> BaseException | None:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE_S):
         await asyncio.wait({running})
     return running.exception()
 
@@ -75,6 +77,7 @@ async def test_a_second_agent_in_one_state_directory_is_refused(service: Service
 async def test_a_journal_that_is_away_keeps_no_agent_from_stopping(service: Service, tmp_path: Path) -> None:
     running = await begun(service)
     other = apsw.Connection(str(tmp_path / "state" / "journal.db"))
+    other.set_busy_timeout(60_000)  # the agent may be writing just now
     other.execute("BEGIN IMMEDIATE")
     service.stop()
     assert await ended(running) is None

@@ -226,7 +226,7 @@ async def test_a_creation_that_is_cancelled_leaves_nothing(disks: LocalDisks, tm
     await disks.make_directory(instance.uuid)
     home = tmp_path / "state" / "instances" / str(instance.uuid)
     creating = asyncio.create_task(disks.create(instance, instance.disks[0]))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not names(home):
             await asyncio.sleep(0)
     creating.cancel()

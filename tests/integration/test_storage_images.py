@@ -68,8 +68,8 @@ class Watch:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Look again and again, ten seconds at most."""
-    async with asyncio.timeout(10):
+    """Look again and again, until a deadline that an agent meets which starts on a busy host."""
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -320,13 +320,13 @@ async def test_a_refusal_isnt_tried_again(
 
 
 async def test_a_silent_server_is_unavailable(tmp_path: Path, image: Path) -> None:
-    disks = open_disks(tmp_path, replace(NO_WAIT, attempts=2), Web(silence_s=0.2))
+    disks = open_disks(tmp_path, replace(NO_WAIT, attempts=2), Web(silence_s=1.0))
     content = image.read_bytes()
     async with serving(content) as server:
         server.go_on.clear()
         with pytest.raises(Unavailable, match="can't be read"):
             await disks.fetch(remote(f"{server.url}/a", content), silent)
-        assert len(server.requests) == 2
+        await until(lambda: len(server.requests) == 2)
 
 
 @pytest.mark.parametrize("length", [True, False])

@@ -29,8 +29,9 @@ def holds(result: Result, size: Size) -> None:
     assert max(result.per_host.values()) <= size.vcpus
 
 
+@pytest.mark.timeout(900)
 async def test_forty_guests_over_four_agents(ground: tuple[Path, Broker]) -> None:
-    size = Size(hosts=4, guests=40, at_once=8, patience_s=120)
+    size = Size(hosts=4, guests=40, at_once=8)
     holds(await run(Trial(*ground, size, print)), size)
 
 
