@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -61,6 +62,15 @@ async def it(guest: dict[str, Any], client: PlainClient) -> AsyncIterator[dict[s
     await client.ask("unpause", named)
 
 
+def port_id() -> str:
+    """A new one: the tap is named after it, and taps are the whole box's."""
+    return uuid4().hex[:8]
+
+
+def tap_of(port: str) -> Path:
+    return Path(f"/sys/class/net/tap{port}")
+
+
 def qemu_pid(uuid: str) -> int:
     return int(subprocess.check_output(["pgrep", "-f", f"^[^ ]*qemu.* -uuid {uuid}"], text=True).split()[0])
 
@@ -109,18 +119,19 @@ async def test_a_volume_behind_nbd_is_seen_inside(it: dict[str, str], client: Pl
 async def test_an_interface_is_seen_inside_and_gone_after_the_detach(
     it: dict[str, str], client: PlainClient, rig: Rig
 ) -> None:
+    port = port_id()
     vif = {
         "type": "bridge",
         "bridge": rig.network.bridge,
-        "port_id": "plugged",
+        "port_id": port,
         "mac_address": "52:54:00:aa:bb:cc",
     }
     await client.call("attach_interface", {**it, "vif": vif})
     await writes(client, it["instance_uuid"], "mac=52:54:00:aa:bb:cc")
-    assert Path("/sys/class/net/tapplugged").exists()
-    await client.call("detach_interface", {**it, "port_id": "plugged"})
+    assert tap_of(port).exists()
+    await client.call("detach_interface", {**it, "port_id": port})
     await writes(client, it["instance_uuid"], "HOTPLUG remove nic")
-    assert not Path("/sys/class/net/tapplugged").exists()
+    assert not tap_of(port).exists()
 
 
 async def test_a_paused_guest_keeps_its_volume_and_the_answer_says_so(
@@ -212,13 +223,14 @@ async def test_a_graceful_stop_of_a_guest_that_does_not_listen_pulls_the_plug(
 async def test_after_destroy_there_is_no_domain_no_disk_and_no_tap(
     rig: Rig, agent: Daemon, client: PlainClient
 ) -> None:
-    interface = {"type": "bridge", "bridge": rig.network.bridge, "port_id": "gone"}
+    port = port_id()
+    interface = {"type": "bridge", "bridge": rig.network.bridge, "port_id": port}
     args = small(disks=[{"kind": "blank", "size_mb": 1}], interfaces=[interface])
     await client.call("spawn", args)
-    assert Path("/sys/class/net/tapgone").exists()
+    assert tap_of(port).exists()
     await client.call("destroy", {"instance_uuid": uuid_of(args)})
     await nothing_left(rig, agent, client, uuid_of(args))
-    assert not Path("/sys/class/net/tapgone").exists()
+    assert not tap_of(port).exists()
 
 
 async def nothing_left(rig: Rig, agent: Daemon, client: PlainClient, uuid: str) -> None:
