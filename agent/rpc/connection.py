@@ -27,8 +27,9 @@ from typing import Any, cast
 
 import aio_pika
 from aio_pika.abc import AbstractConnection, AbstractQueue
-from aio_pika.exceptions import AMQPError
+from aio_pika.exceptions import AMQPError, ConnectionClosed
 from aiormq.abc import AbstractConnection as Wire
+from aiormq.abc import ExceptionType
 from aiormq.exceptions import (
     ChannelAccessRefused,
     ChannelInvalidStateError,
@@ -40,7 +41,7 @@ from aiormq.exceptions import (
 from yarl import URL
 
 from agent.rpc.frames import FrameReader
-from agent.rpc.tasks import CUT, Lost, end
+from agent.rpc.tasks import CUT, Lost, end, guarded
 from agent.rpc.transport import Transport
 from agent.settings_broker import Amqp
 
@@ -75,12 +76,23 @@ class NotOpened(Lost):
 
 
 class _Connection(aio_pika.Connection):
-    """One that no message's properties can break."""
+    """One that no message's properties can break, and that is closed when `close` has ended."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.bytes: Transport = Transport()
         self.kwargs["transport_factory"] = self.bytes
+
+    async def close(self, exc: ExceptionType | None = ConnectionClosed) -> None:
+        """Within seconds, whatever the broker does; at once when cancelled. No task and no socket is left."""
+        # In a task of its own: closing may end in a CancelledError that nobody asked for.
+        closing = asyncio.ensure_future(super().close(exc))
+        try:
+            await asyncio.wait({closing}, timeout=_CLOSE_S)
+        finally:
+            if not closing.done():
+                self.bytes.cut()
+            await end(closing)
 
     def __del__(self) -> None:
         """The library closes what was forgotten. One that never came about has nothing to close, and is collected
@@ -90,7 +102,7 @@ class _Connection(aio_pika.Connection):
 
 
 async def connect(amqp: Amqp, name: str) -> AbstractConnection:
-    """A plain connection. `name` is what the broker's operator sees. Raises one of BROKEN."""
+    """A plain connection, to be closed. `name` is what the broker's operator sees. Raises one of BROKEN."""
     url = URL(amqp.url.get_secret_value()).update_query(heartbeat=amqp.heartbeat_s)
     try:
         return await aio_pika.connect(
@@ -185,16 +197,18 @@ class Link:
     async def reset(self) -> None:
         """Drop the present connection; `run` makes the next one."""
         if self.connection is not None:
-            await close(self.connection)
+            await self.connection.close()
 
     async def _once(self, session: Session) -> None:
         connecting = asyncio.ensure_future(connect(self._amqp, self._name))
         try:
             await asyncio.wait({connecting})
         except asyncio.CancelledError:
-            await end(connecting)
-            if not connecting.cancelled() and connecting.exception() is None:
-                await close(connecting.result())
+            try:
+                await end(connecting)
+            finally:
+                if not connecting.cancelled() and connecting.exception() is None:
+                    await connecting.result().close()
             raise
         if connecting.cancelled():
             # By the library, not by who runs us: an attempt that failed, and no end of all attempts.
@@ -214,8 +228,10 @@ class Link:
             raise
         finally:
             self.connection = None
-            await end(running)
-            await close(connection)
+            try:
+                await end(running)
+            finally:
+                await connection.close()
 
     def _down(self, error: Exception) -> None:
         since = datetime.now(UTC) if self.state.up else self.state.since
@@ -261,17 +277,12 @@ async def leave(queue: AbstractQueue, consumer_tag: str) -> None:
     In this order, or the broker tells the consumer that its queue went, and the library warns of it.
     """
     with suppress(*BROKEN, RuntimeError):
-        async with asyncio.timeout(_CLOSE_S):
-            await queue.cancel(consumer_tag)
-            await queue.delete(if_unused=False, if_empty=False)
+        await guarded(_left(queue, consumer_tag), _CLOSE_S)
 
 
-async def close(connection: AbstractConnection) -> None:
-    """Within seconds, whatever the broker does."""
-    # In a task of its own: closing may end in a CancelledError that nobody asked for.
-    closing = asyncio.ensure_future(connection.close())
-    await asyncio.wait({closing}, timeout=_CLOSE_S)
-    await end(closing)
+async def _left(queue: AbstractQueue, consumer_tag: str) -> None:
+    await queue.cancel(consumer_tag)
+    await queue.delete(if_unused=False, if_empty=False)
 
 
 def describe(error: BaseException | None) -> str:

@@ -16,7 +16,7 @@ from aio_pika import Message
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractQueue
 from aio_pika.exceptions import AuthenticationError, ProbableAuthenticationError
 
-from agent.rpc.connection import ABSENT, BROKEN, LOCKED, REFUSALS, blocked, close, connect, describe
+from agent.rpc.connection import ABSENT, BROKEN, LOCKED, REFUSALS, blocked, connect, describe
 from agent.rpc.topology import ExchangeSpec, Layout, QueueSpec, server_version
 from agent.settings import Amqp
 
@@ -56,16 +56,13 @@ class Inspection:
 async def inspect(amqp: Amqp, layout: Layout) -> Inspection:
     """Raises one of `Trouble`."""
     names = layout.names
-    connection = await connect(amqp, f"agent-cli doctor {names.host}")
-    try:
+    async with await connect(amqp, f"agent-cli doctor {names.host}") as connection:
         version = server_version(connection)
         exchanges = [await _exchange(connection, spec) for spec in layout.exchanges()]
         queues = [await _queue(connection, spec) for spec in layout.queues(version)]
         taken = await _taken(connection, names.lock)
         there = {seen.name for seen in exchanges if seen.there}
         stuck = names.replies in there and await _publishing_hangs(connection, names.replies)
-    finally:
-        await close(connection)
     return Inspection(version, tuple(exchanges), tuple(queues), taken, stuck)
 
 

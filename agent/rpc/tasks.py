@@ -23,14 +23,21 @@ class Lost(ConnectionError):
 
 
 async def end(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel, again and again, and wait until all have ended, however they do."""
+    """Cancel, again and again, and wait until all have ended, however they do. Who is cancelled meanwhile still
+    waits for them: a task that nobody waits for any more is nobody's."""
+    cancelled: asyncio.CancelledError | None = None
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:
             task.cancel()
-        await asyncio.wait(pending, timeout=_AGAIN_S)
+        try:
+            await asyncio.wait(pending, timeout=_AGAIN_S)
+        except asyncio.CancelledError as error:
+            cancelled = error
     for task in tasks:
         if not task.cancelled():
             task.exception()  # seen: nobody else asks
+    if cancelled is not None:
+        raise cancelled
 
 
 async def guarded(work: Awaitable[T], timeout: float) -> T:

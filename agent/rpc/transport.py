@@ -21,14 +21,22 @@ class Transport(TransportFactory):
 
     frames: FrameReader
 
+    def __init__(self) -> None:
+        self._writer: asyncio.StreamWriter | None = None
+
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
-        reader, writer = await factory.create(url, **kwargs)
+        reader, self._writer = await factory.create(url, **kwargs)
         self.frames = FrameReader(reader)
         return (
             cast("asyncio.StreamReader", self.frames),
-            cast("asyncio.StreamWriter", GatheringWriter(writer)),
+            cast("asyncio.StreamWriter", GatheringWriter(self._writer)),
         )
+
+    def cut(self) -> None:
+        """With all that isn't sent yet: otherwise it is open for as long as the other end doesn't read that."""
+        if self._writer is not None:
+            self._writer.transport.abort()
 
 
 class GatheringWriter:
