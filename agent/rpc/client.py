@@ -22,7 +22,7 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 from aio_pika.abc import AbstractConnection
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from pydantic_core import to_json
 from yarl import URL
 
@@ -43,7 +43,7 @@ from agent.rpc.message import Outgoing
 from agent.rpc.parked import ParkedMessage
 from agent.rpc.publisher import Outcome, Publisher
 from agent.rpc.remote import Methods
-from agent.rpc.replies import Expected, Read, Replies, in_plain
+from agent.rpc.replies import UNREADABLE, Expected, Read, Replies, in_plain
 from agent.rpc.schema import VERSION, Method
 from agent.rpc.schema.base import Message, Params
 from agent.rpc.schema.envelope import DEADLINE, PLACEHOLDER, REPLY_EXCHANGE, Reply
@@ -103,8 +103,10 @@ class ComputeClient(Methods):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._replies.leave()
-        await self._end()
+        try:
+            await self._replies.leave()
+        finally:
+            await self._end()
 
     async def call(
         self,
@@ -133,7 +135,10 @@ class ComputeClient(Methods):
                 raise NoAnswer(f"{method.name}: no answer within {timeout:g} s; the outcome is unknown") from None
         if reply.error is not None:
             raise remote_error(reply.error)
-        return method.result.model_validate(reply.result)
+        try:
+            return method.result.model_validate(reply.result)
+        except ValidationError:
+            raise remote_error(UNREADABLE) from None
 
     async def cast(
         self,
@@ -242,12 +247,13 @@ class ComputeClient(Methods):
         )
 
     async def _ask(self, message: Outgoing, answered: asyncio.Future[Reply]) -> Reply:
-        """Send, and send again after each lost connection: what a broker lost with it is known by nobody."""
+        """Send, and send again after each lost connection: what a broker lost with it is known by nobody. An
+        answer may come while it is sent again, which takes as long as the broker blocks the connection."""
         sent = False
         while not answered.done():
             session = await self._replies.listening()
             try:
-                await self._send(message)
+                await self._send_unless(answered, message)
             except Unroutable:
                 # After a restart of the broker its agent may still have to declare the queue.
                 if not sent:
@@ -257,6 +263,15 @@ class ComputeClient(Methods):
             sent = True
             await _first({answered, session} if session is not None else {answered})
         return answered.result()
+
+    async def _send_unless(self, answered: asyncio.Future[Reply], message: Outgoing) -> None:
+        sending = asyncio.ensure_future(self._send(message))
+        try:
+            await _first({answered, sending})
+            if not answered.done():
+                sending.result()
+        finally:
+            await end(sending)
 
     async def _send(self, message: Outgoing) -> None:
         outcome = await self._publisher.deliver(message)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,7 +21,8 @@ from pydantic_core import from_json, to_json
 from agent.errors import BY_CODE
 from agent.rpc.client import ComputeClient
 from agent.rpc.message import Outgoing
-from agent.rpc.schema.envelope import Reply
+from agent.rpc.replies import UNREADABLE
+from agent.rpc.schema.envelope import DEADLINE, Reply
 from agent.rpc.schema.results import Error
 from agent.settings_broker import Amqp
 
@@ -35,11 +37,12 @@ class OsloClient(ComputeClient):
         super().__init__(broker, exchange=exchange, topic=topic, replies_exchange=False, read=answer)
 
     async def _send(self, message: Outgoing) -> None:
-        await super()._send(translated(message))
+        await super()._send(translated(message, datetime.now(UTC)))
 
 
-def translated(message: Outgoing) -> Outgoing:
-    """A request in the plain format as oslo's client would send it. Pure."""
+def translated(message: Outgoing, now: datetime) -> Outgoing:
+    """A request in the plain format as oslo's client would send it. A server of the library knows of no deadline:
+    the broker drops what nobody waits for any more. Pure."""
     plain = from_json(message.body)
     inner = {
         "method": plain["method"],
@@ -52,7 +55,17 @@ def translated(message: Outgoing) -> Outgoing:
         inner |= {"_msg_id": message.correlation_id, "_reply_q": message.reply_to, "_timeout": None}
     body = to_json({"oslo.version": "2.0", "oslo.message": to_json(inner).decode()})
     queue = message.routing_key.removesuffix(_QUERIES)
-    return replace(message, body=body, routing_key=queue, reply_to=None, correlation_id=None, headers={})
+    expiration = _left(message, now)
+    return replace(
+        message, body=body, routing_key=queue, reply_to=None, correlation_id=None, expiration=expiration
+    )
+
+
+def _left(message: Outgoing, now: datetime) -> float | None:
+    """Seconds until nobody waits for the answer."""
+    if (deadline := message.headers.get(DEADLINE)) is None:
+        return message.expiration
+    return max(0.0, (datetime.fromisoformat(str(deadline)) - now).total_seconds())
 
 
 def answer(body: bytes, _correlation_id: str | None) -> tuple[str | None, Reply | None]:
@@ -61,17 +74,13 @@ def answer(body: bytes, _correlation_id: str | None) -> tuple[str | None, Reply 
         inner = from_json(from_json(body)["oslo.message"])
         if not inner["ending"]:
             return None, None
-        call, failure = str(inner["_msg_id"]), inner["failure"]
-        return call, _failed(from_json(failure)) if failure else _done(inner["result"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+        call = str(inner["_msg_id"])
+    except (ValueError, KeyError, TypeError):
         return None, None
-
-
-def _done(result: object) -> Reply:
-    if isinstance(result, dict):
-        return Reply(result=result)
-    error = Error(code="internal", message="the server's answer isn't one of the contract", retryable=False)
-    return Reply(error=error)
+    try:
+        return call, _failed(from_json(inner["failure"])) if inner["failure"] else Reply(result=inner["result"])
+    except (ValueError, KeyError, TypeError):
+        return call, Reply(error=UNREADABLE)
 
 
 def _failed(failure: Mapping[str, Any]) -> Reply:

@@ -25,6 +25,7 @@ from agent.rpc.schema.results import Error
 from agent.settings_broker import Amqp
 
 EXPIRE_MS = 30 * 60 * 1000
+UNREADABLE = Error(code="internal", message="the answer isn't one of the contract", retryable=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,5 +120,4 @@ def in_plain(body: bytes, correlation_id: str | None) -> tuple[str | None, Reply
     try:
         return correlation_id, Reply.model_validate_json(body)
     except ValidationError:
-        error = Error(code="internal", message="the agent's answer can't be read", retryable=False)
-        return correlation_id, Reply(error=error)
+        return correlation_id, Reply(error=UNREADABLE)

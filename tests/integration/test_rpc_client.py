@@ -11,9 +11,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from aio_pika import Message
 from pydantic import SecretStr
 
-from agent.errors import Conflict, InvalidRequest, NotFound, TimedOut
+from agent.errors import Conflict, Internal, InvalidRequest, NotFound, TimedOut
 from agent.journal.records import Answer
 from agent.rpc.client import (
     BrokerUnreachable,
@@ -24,6 +25,7 @@ from agent.rpc.client import (
     Unroutable,
     remote_error,
 )
+from agent.rpc.connection import connect
 from agent.rpc.desk import Call
 from agent.rpc.remote import Methods, Remote
 from agent.rpc.schema import METHODS
@@ -32,6 +34,7 @@ from agent.rpc.schema.params import AttachVolume, Destroy, Ping, Spawn, Stop
 from agent.rpc.schema.results import Error
 from agent.settings import Amqp
 from tests.integration.rpc_ground import KILLABLE, SOON, Edge, client_of, edge_on, eventually, new_names, soon
+from tests.integration.test_rpc_outbox import alarmed
 from tests.rig.broker import Broker
 
 OPERATION = UUID("00000000-0000-4000-8000-000000000001")
@@ -195,6 +198,26 @@ async def test_a_call_is_sent_again_under_its_identity_when_the_broker_lost_it(b
         edge.desk.hold.set()
         assert (await calling).operation_id == OPERATION
         assert len(set(edge.desk.identities())) == 1
+
+
+async def test_an_answer_is_seen_while_the_broker_does_not_take_the_request_again(broker: Broker) -> None:
+    async with edge_on(broker.url) as edge, client_of(edge, broker.url) as client:
+        calling = asyncio.create_task(client.stop("h1", Stop(instance_uuid=uuid4()), timeout=120))
+        await edge.desk.until(lambda: len(edge.desk.accepted) == 1)
+        address = edge.desk.accepted[0].request.address
+        assert address is not None
+        async with alarmed(broker):
+            await asyncio.to_thread(broker.rabbitmqctl, "close_all_connections", "a test")
+            await eventually(client._publisher.blocked)
+            async with await connect(edge.amqp, "a test") as connection:
+                exchange = await (await connection.channel()).get_exchange(address.exchange, ensure=False)
+                # Without a body: it is all that a broker takes that is out of memory.
+                answer = Message(b"", correlation_id=address.correlation_id)
+                await soon(exchange.publish(answer, address.reply_to))
+                with pytest.raises(Internal, match="answer"):
+                    await soon(calling)
+            coroutines = [str(task.get_coro()) for task in asyncio.all_tasks()]
+            assert not [name for name in coroutines if "ComputeClient." in name]
 
 
 async def test_events_come_in_order_and_each_once(broker: Broker) -> None:
