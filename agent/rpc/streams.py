@@ -87,8 +87,8 @@ class Streams:
 
     def begin_another(self, event: CloudEvent) -> None:
         """Its stream is the host's from now on. Who is sent all has to get it from the first event on."""
-        if event.stream is not None and event.sequence is not None:
-            self.set(host_of(event), event.stream, 0 if self._complete else int(event.sequence) - 1)
+        if event.stream is not None:
+            self.set(host_of(event), event.stream, 0)
 
     def give_up_before(self, event: CloudEvent) -> None:
         """What is missing before `event` won't come any more."""

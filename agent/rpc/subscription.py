@@ -101,9 +101,14 @@ class Subscription:
                 self._fill(host, position)
             yield self._read()
         finally:
-            if self._wanted.queue is None and self._consuming is not None:
-                await leave(*self._consuming)
-            await end(running, *self._filling)
+            try:
+                if self._wanted.queue is None and self._consuming is not None:
+                    await leave(*self._consuming)
+            finally:
+                await end(running)
+                # One that ends lets go of what it held, and a gap in that has a host asked again.
+                while filling := [task for task in self._filling if not task.done()]:
+                    await end(*filling)
 
     async def _read(self) -> AsyncIterator[CloudEvent]:
         while True:

@@ -19,7 +19,7 @@ from agent.rpc.desk import Call
 from agent.rpc.schema.events import CloudEvent
 from agent.rpc.schema.params import Ping, ReplayEvents
 from agent.rpc.schema.results import Replayed, Result
-from tests.integration.rpc_ground import Edge, client_of, edge_on, new_names, soon
+from tests.integration.rpc_ground import Edge, client_of, edge_on, eventually, new_names, soon
 from tests.rig.broker import Broker
 
 POWER = "compute.instance.power_state"
@@ -230,3 +230,17 @@ async def test_a_loop_over_events_can_be_cancelled(broker: Broker) -> None:
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await soon(reading)
+
+
+async def test_no_host_is_asked_once_the_reader_has_left(broker: Broker) -> None:
+    async with host(broker) as (memory, client):
+        async with client.events() as events:
+            memory.tell()
+            assert await next_of(events, 1) == [1]
+            memory._desk.slow_reads.clear()
+            for _ in range(2):
+                memory.tell(published=False)
+                memory.tell()
+            subscription = events._subscription
+            await eventually(lambda: len(subscription._held.get("h1", ())) == 2)
+        assert [task for task in subscription._filling if not task.done()] == []

@@ -55,6 +55,7 @@ def test_repeats_of_the_stream_before_are_known_as_such() -> None:
     streams.begin_another(event(1, other))
     assert streams.take(event(1, other)) is NEW
     assert streams.take(event(5, one)) is SEEN
+    assert streams.take(event(8, one)) is NEW  # what was lost before it is nobody's to tell any more
     assert streams.take(event(2, other)) is NEW
 
 
