@@ -63,6 +63,11 @@ def test_a_cast_has_no_address_and_its_unique_id_is_its_identity() -> None:
     assert (request.method, request.version, request.args, request.identity) == ("stop", "1.0", {"a": 1}, "u1")
 
 
+def test_an_identity_is_that_of_the_user_whom_the_broker_vouches_for() -> None:
+    senders: list[dict[str, Any]] = [{}, {"user_id": "nova"}, {"app_id": "nova"}, {"user_id": "other"}]
+    assert len({decode({"method": "stop"}, **sender).scope for sender in senders}) == len(senders)
+
+
 def test_a_call_is_answered_through_the_default_exchange_to_its_reply_queue() -> None:
     request = decode({"method": "stop", **CALL}, expiration=60.0)
     assert request.address == Address(format="oslo", reply_to="reply_1", correlation_id="m1", exchange="")
@@ -220,8 +225,10 @@ def test_a_code_of_a_later_version_is_a_failure_too() -> None:
 def test_a_refusal_is_said_with_the_librarys_class_where_it_has_one(
     refusal: AgentError, name: str, begin: str
 ) -> None:
-    failure = json.loads(inner_of(wire.refuse(ADDRESS, refusal, "r1"))["failure"])
+    reply = wire.refuse(ADDRESS, refusal, "r1")
+    failure = json.loads(inner_of(reply)["failure"])
     assert failure["class"] == name
+    assert not reply.persistent  # nothing was begun, so nothing is owed
     assert failure["message"].startswith(begin)
     assert failure["module"] == ("agent.errors" if name == "InvalidRequest" else "oslo_messaging.rpc.dispatcher")
 
@@ -229,7 +236,7 @@ def test_a_refusal_is_said_with_the_librarys_class_where_it_has_one(
 @pytest.mark.parametrize(
     ("timeout", "every"),
     [
-        *[(60, 30), (2, 1), ("9", 4.5), (3.9, 1.5)],
+        *[(60, 30), (2, 1), ("9", 4.5), (3.9, 1.5), (1e300, 12 * 3600)],
         *[(1, None), (0, None), (-4, None), (None, None), (True, None)],
         *[("x", None), ("9" * 5000, None), ([], None), ({}, None)],
     ],

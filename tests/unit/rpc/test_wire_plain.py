@@ -211,6 +211,7 @@ def test_an_expiration_counts_from_when_the_message_was_sent() -> None:
     assert decode({"method": "ping"}, expiration=60.0, timestamp=sent).deadline == NOW + timedelta(seconds=10)
     ahead = NOW + timedelta(hours=1)
     assert decode({"method": "ping"}, expiration=60.0, timestamp=ahead).deadline == NOW + timedelta(seconds=60)
+    assert decode({"method": "ping"}, expiration=1e300).deadline is None  # beyond the calendar
 
 
 @pytest.mark.parametrize("header", ["tomorrow", "2030-01-01T12:00:00", "", 1893499200, None, {}, NOW])
