@@ -20,6 +20,13 @@ def broker() -> Iterator[Broker]:
         yield running
 
 
+@pytest.fixture
+def own_broker() -> Iterator[Broker]:
+    """It is restarted: that is nothing for others."""
+    with rig_directory() as directory, Broker(directory) as running:
+        yield running
+
+
 def environment(broker: Broker, topic: str, **settings: str) -> dict[str, str]:
     return {
         "COMPUTE_AGENT_AMQP__URL": broker.url,

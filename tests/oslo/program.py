@@ -6,11 +6,13 @@ Plain oslo.messaging: nothing of the agent is imported here, and it runs under a
                                                                     {"id": 1, "raised": "RemoteError", ...}
 """
 
+import collections
 import json
 import logging
 import sys
 import threading
 import traceback
+import uuid
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -48,6 +50,7 @@ class Host:
 
     def __init__(self, host: str) -> None:
         self.host = host
+        self.may_pause: dict[str, threading.Event] = collections.defaultdict(threading.Event)
 
     def ping(self, ctxt: Any) -> dict[str, str]:
         return {"observed_at": "2030-01-01T00:00:00Z", "host": self.host, "agent_version": "oslo"}
@@ -58,6 +61,12 @@ class Host:
     def stop(self, ctxt: Any, instance_uuid: str, **others: Any) -> None:
         write({"asked": {"method": "stop", "ctxt": ctxt, "instance_uuid": instance_uuid, "others": others}})
         raise ValueError("no such guest")
+
+    def pause(self, ctxt: Any, instance_uuid: str) -> dict[str, str]:
+        """Takes until it is let."""
+        write({"asked": {"method": "pause", "instance_uuid": instance_uuid}})
+        self.may_pause[instance_uuid].wait()
+        return {"operation_id": str(uuid.uuid4()), "instance_uuid": instance_uuid, "power_state": "paused"}
 
 
 class Program:
@@ -98,10 +107,14 @@ class Program:
 
     def do_serve(self, topic: str, server: str) -> str:
         target = oslo_messaging.Target(topic=topic, server=server)
-        serving = oslo_messaging.get_rpc_server(self.transport, target, [Host(server)], executor="threading")
+        self.host = Host(server)
+        serving = oslo_messaging.get_rpc_server(self.transport, target, [self.host], executor="threading")
         serving.start()
         self.kept.append(serving)
         return "serving"
+
+    def do_let_pause(self, instance_uuid: str) -> None:
+        self.host.may_pause[instance_uuid].set()
 
     def do_version(self) -> str:
         return version("oslo.messaging")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -12,8 +13,8 @@ from agent.errors import Conflict, Internal, InvalidRequest, NotFound, TimedOut
 from agent.rpc.client import UnknownError, Unroutable
 from agent.rpc.oslo_client import OsloClient
 from agent.rpc.schema import METHODS
-from agent.rpc.schema.params import Destroy, GetHost, GetInstance, Ping, Spawn, Stop
-from agent.rpc.schema.results import Pong
+from agent.rpc.schema.params import Destroy, GetHost, GetInstance, Pause, Ping, Spawn, Stop
+from agent.rpc.schema.results import Changed, Pong
 from tests.e2e.daemon import Daemon
 from tests.e2e.story import small, until, uuid_of
 from tests.oslo.library import Oslo
@@ -76,6 +77,57 @@ async def test_a_server_that_died_is_a_timeout(client: OsloClient, server: Oslo)
     await server.killed()
     with pytest.raises(TimedOut):
         await client.ping("h9", Ping(), timeout=1)
+
+
+@pytest.mark.slow
+async def test_over_a_restart_of_the_broker_every_call_ends_and_nothing_is_done_twice(
+    own_broker: Broker, tmp_path: Path
+) -> None:
+    """The library's queues go with the broker, until its server is back."""
+    async with Oslo(own_broker.url, tmp_path / "log", exchange="s", topic="s") as server:
+        await server.do("serve", topic="s", server="h9")
+        async with OsloClient(own_broker.url, exchange="s", topic="s") as client:
+
+            async def pause(guest: UUID) -> Changed:
+                return await client.pause("h9", Pause(instance_uuid=guest), timeout=120)
+
+            async def begun(guest: UUID) -> None:
+                await until(lambda: told(server, guest), 60, "the call")
+
+            early, late, new = uuid4(), uuid4(), uuid4()
+            calls = [asyncio.create_task(pause(guest)) for guest in (early, late)]
+            await asyncio.gather(begun(early), begun(late))
+            await asyncio.to_thread(own_broker.stop)
+            await server.do("let_pause", instance_uuid=str(early))  # its answer can't go out yet
+            meanwhile = asyncio.create_task(pause(new))
+            await asyncio.to_thread(own_broker.start)
+            await server.do("let_pause", instance_uuid=str(new))
+            await until(lambda: has_come_again(tmp_path / "log"), 60, "a request that the server has already")
+            await server.do("let_pause", instance_uuid=str(late))
+            assert [(await call).instance_uuid for call in calls] == [early, late]
+            assert (await once_there(meanwhile, lambda: pause(new))).instance_uuid == new
+    for guest in (early, late, new):
+        assert await told(server, guest) == 1
+
+
+async def told(server: Oslo, guest: UUID) -> int:
+    """How often it was."""
+    return sum(asked["instance_uuid"] == str(guest) for asked in server.asked)
+
+
+async def has_come_again(log: Path) -> bool:
+    return "ignoring duplicate message" in log.read_text()
+
+
+async def once_there(call: Awaitable[Changed], again: Callable[[], Awaitable[Changed]]) -> Changed:
+    """Who comes before the server has its queue again is told so, and that nothing was begun."""
+    async with asyncio.timeout(120):
+        while True:
+            try:
+                return await call
+            except Unroutable:
+                await asyncio.sleep(0.2)
+                call = again()
 
 
 async def test_to_an_agent_it_is_the_same_as_the_other_client(broker: Broker, topic: str, agent: Daemon) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from agent.hypervisor.fake.control import FakeWorld
 from agent.hypervisor.fake.faults import Fault
@@ -15,14 +12,6 @@ from tests.oslo.conftest import environment
 from tests.oslo.telling import tell
 from tests.rig.broker import Broker
 from tests.rig.images import blank
-from tests.rig.places import rig_directory
-
-
-@pytest.fixture
-def own_broker() -> Iterator[Broker]:
-    """It is restarted: that is nothing for others."""
-    with rig_directory() as directory, Broker(directory) as running:
-        yield running
 
 
 async def test_a_guest_lives_and_dies_over_a_restart_of_the_broker(own_broker: Broker, tmp_path: Path) -> None:
