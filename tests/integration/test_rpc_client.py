@@ -123,6 +123,17 @@ async def test_errors_are_raised_as_their_classes(broker: Broker) -> None:
     assert caught.value.details == {"state": "off"}
 
 
+async def test_a_result_of_another_shape_is_an_error_of_the_call(broker: Broker) -> None:
+    async with edge_on(broker.url) as edge, client_of(edge, broker.url) as client:
+        calling = asyncio.create_task(client.stop("h1", Stop(instance_uuid=uuid4()), timeout=60))
+        await edge.desk.until(lambda: len(edge.desk.accepted) == 1)
+        address = edge.desk.accepted[0].request.address
+        assert address is not None
+        edge.outbox.add_reply(address, Answer(result={"operation_id": "none"}))
+        with pytest.raises(Internal, match="isn't one of the contract"):
+            await soon(calling)
+
+
 def test_an_unknown_code_is_raised_by_whether_to_try_again() -> None:
     again = remote_error(Error(code="too_hot", message="m", retryable=True, incident="i1"))
     never = remote_error(Error(code="too_cold", message="m", retryable=False))
