@@ -52,7 +52,7 @@ from agent.rpc.schema.params import SPAWN_NOT_AFTER, ReplayEvents, Spawn
 from agent.rpc.schema.results import Replayed, Result
 from agent.rpc.streams import DURABLE, Missed, Position
 from agent.rpc.subscription import Events, Subscription, Wanted, warn
-from agent.rpc.tasks import end, started
+from agent.rpc.tasks import end, guarded, started
 from agent.rpc.validation import validate
 from agent.settings_broker import Amqp
 
@@ -190,7 +190,7 @@ class ComputeClient(Methods):
     async def parked(self, limit: int = 100) -> tuple[ParkedMessage, ...]:
         """The oldest refused casts."""
         with told():
-            return await parked.browse(self._connected(), self._names, limit)
+            return await guarded(parked.browse(self._connected(), self._names, limit))
 
     async def resend(self, message: ParkedMessage, body: Mapping[str, Any]) -> None:
         """Send `body` to the queue it was refused on, under its old message_id, then remove the parked one.
@@ -207,17 +207,21 @@ class ComputeClient(Methods):
             app_id=self._app_id,
         )
         with told():
-            async with parked.held(self._connected(), self._names, message) as original:
-                await self._send(outgoing)
-                await original.ack()
+            await guarded(self._settle(message, outgoing))
 
     async def drop(self, message: ParkedMessage) -> None:
         """Remove a parked message. Raises NotFound."""
         with told():
-            async with parked.held(self._connected(), self._names, message) as original:
-                await original.ack()
+            await guarded(self._settle(message))
 
     # Inside
+
+    async def _settle(self, message: ParkedMessage, instead: Outgoing | None = None) -> None:
+        """Remove a parked message, after `instead` has been sent."""
+        async with parked.held(self._connected(), self._names, message) as original:
+            if instead is not None:
+                await self._send(instead)
+            await original.ack()
 
     async def _replay(self, host: str, args: ReplayEvents) -> Replayed:
         return await self.replay_events(host, args, timeout=_REPLAY_S)

@@ -40,7 +40,7 @@ async def end(*tasks: asyncio.Future[Any]) -> None:
         raise cancelled
 
 
-async def guarded(work: Awaitable[T], timeout: float) -> T:
+async def guarded(work: Awaitable[T], timeout: float | None = None) -> T:
     """The result of `work`. Raises TimeoutError after `timeout` seconds, Lost when something else cancelled it."""
     task = asyncio.ensure_future(work)
     try:

@@ -377,6 +377,20 @@ async def test_a_client_that_lost_its_broker_times_out_and_casts_say_so(broker: 
         assert (await client.ping("h1", Ping())).host == "h1"
 
 
+@pytest.mark.slow
+async def test_who_asks_a_broker_that_hangs_is_told_and_not_cancelled(broker: Broker) -> None:
+    """The library cancels whoever waits on a connection that it gives up."""
+    async with ComputeClient(Amqp(url=SecretStr(broker.url), heartbeat_s=5)) as client:
+        asking = asyncio.create_task(client.parked())
+        broker.freeze()
+        try:
+            await asyncio.wait({asking}, timeout=90)
+            with pytest.raises(BrokerUnreachable):
+                await soon(asking)
+        finally:
+            broker.thaw()
+
+
 def test_every_method_of_the_contract_has_its_remote() -> None:
     remotes = {name: value for name, value in vars(Methods).items() if isinstance(value, Remote)}
     assert set(remotes) == set(METHODS)
