@@ -202,8 +202,11 @@ class OutboxSender:
         now = time.monotonic()
         waiting = {key for key, reply in self._homeless.items() if reply.again > now}
         # More than the homeless ones, or a batch of those would keep all others from going out.
-        found = await self._outbox.unsent_replies(BATCH + len(waiting))
-        self._homeless = {r.id: self._homeless[r.id] for r in found if r.id in self._homeless}
+        most = BATCH + len(waiting)
+        found = await self._outbox.unsent_replies(most)
+        if len(found) < most:
+            # These are all: of others nothing has to be known any more.
+            self._homeless = {r.id: self._homeless[r.id] for r in found if r.id in self._homeless}
         replies = [reply for reply in found if reply.id not in waiting]
         if not replies:
             return self._until_again() if self._homeless else None

@@ -109,6 +109,11 @@ async def test_an_answer_that_nobody_takes_is_dropped_in_the_end_and_holds_up_no
             assert body_of(await soon(got.get())) == {"result": {"mine": True}}
         # The others are tried for a while.
         await eventually(lambda: len(edge.sender._homeless) == len(edge.outbox.replies) == 101)
+        since = {key: reply.since for key, reply in edge.sender._homeless.items()}
+        for reply in edge.sender._homeless.values():
+            reply.again = 0.0  # all are due at once, more than go out together
+        await eventually(lambda: all(reply.again > 0 for reply in edge.sender._homeless.values()))
+        assert {key: reply.since for key, reply in edge.sender._homeless.items()} == since
         edge.sender._homeless_s = 0.0
         await edge.outbox.emptied()
 
