@@ -53,7 +53,8 @@ async def main(directory: Path) -> dict[str, Any]:
     running = await begun(service)
     told = {"the boot can't be noted": await service.journal.last_boot() == "of a boot before"}
     ballast.unlink()
-    await service.power.resynced.wait()
+    async with asyncio.timeout(60):  # an agent that has died never gets there
+        await service.power.resynced.wait()
     await until(service.power, uuid, PowerState.RUNNING)
     told["the guest is started when there is room"] = True
     service.stop()
