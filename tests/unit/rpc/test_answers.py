@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from agent.rpc.answers import Answers
 from agent.rpc.message import Outgoing
 from agent.rpc.publisher import Outcome
+from agent.rpc.strays import Strays
 
 
 class Broker:
@@ -98,3 +99,23 @@ async def test_as_many_as_may_be_on_their_way_are_full() -> None:
         answers.send(answer(str(n)), None)
     assert answers.full
     await answers.close(0)
+
+
+async def test_a_queue_that_stayed_missing_is_tried_once_for_all_and_what_follows_is_dropped_at_once() -> None:
+    broker = Broker()
+    broker.gone = {"q"}
+    strays = Strays(broker, keep_s=60, again_s=0.01)
+    strays.keep(answer("one"), 0)
+    await asyncio.gather(*strays._trying)
+    strays.keep(answer("two"), 60)
+    assert not strays._trying
+    assert broker.published == []
+
+
+async def test_one_whose_caller_has_given_up_is_kept_no_longer() -> None:
+    broker = Broker()
+    broker.gone = {"q"}
+    strays = Strays(broker, keep_s=3600, again_s=0.01)
+    strays.keep(answer("one"), 0.01)
+    async with asyncio.timeout(15):
+        await asyncio.gather(*strays._trying)
