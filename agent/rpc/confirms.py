@@ -21,12 +21,15 @@ from aio_pika import DeliveryMode
 from aiormq import spec
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
+from aiormq.exceptions import AMQPError
 from pamqp.base import Frame
 from pamqp.body import ContentBody
 from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 
+from agent.rpc.connection import describe
 from agent.rpc.message import Outgoing
+from agent.rpc.tasks import Lost
 
 Confirm = asyncio.Future[object]
 """Done when the broker has the message; its exception is why it hasn't. Cancelled: nobody waits any more."""
@@ -94,9 +97,11 @@ class Confirms:
         if self._handing is not None:
             self._handing.cancel()
         reason = None if closing.cancelled() else closing.exception()
+        # The library closes what fell silent with a CancelledError. That isn't the broker's word on a message.
+        error = reason if isinstance(reason, AMQPError) else Lost(describe(reason))
         for confirm in list(self._channel.confirmations.values()):
             if not confirm.done():
-                confirm.set_exception(reason or ConnectionError("the channel was closed"))
+                confirm.set_exception(error)
 
 
 def away(number: int) -> list[Confirm]:

@@ -189,7 +189,7 @@ def _outcome(confirm: Confirm) -> Outcome:
         return Outcome.UNROUTABLE
     if isinstance(error, REFUSALS):
         return Outcome.REFUSED
-    if isinstance(error, BROKEN) or type(error) is Exception:  # the bare one is how aiormq says "closed"
+    if isinstance(error, BROKEN):
         log.debug("publisher.failed error=%s", describe(error))
         return Outcome.UNKNOWN
     log.error("publisher.not_publishable", exc_info=error)

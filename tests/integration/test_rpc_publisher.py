@@ -19,10 +19,11 @@ from tests.rig.broker import Broker
 
 
 @asynccontextmanager
-async def publishing(broker: Broker) -> AsyncIterator[tuple[Publisher, Peer, str]]:
+async def publishing(broker: Broker, heartbeat_s: int = 10) -> AsyncIterator[tuple[Publisher, Peer, str]]:
     """A publisher, and somebody with a queue; its name."""
     names = new_names()
-    publisher = Publisher(Amqp(url=SecretStr(broker.url), reconnect_s=0.1), "a test")
+    amqp = Amqp(url=SecretStr(broker.url), reconnect_s=0.1, heartbeat_s=heartbeat_s)
+    publisher = Publisher(amqp, "a test")
     running = asyncio.create_task(publisher.run())
     try:
         async with peer_on(broker.url, names) as peer, peer.connection.channel() as channel:
@@ -109,3 +110,15 @@ async def test_what_a_lost_connection_leaves_open_is_unknown_at_once(broker: Bro
         await soon(publisher.connected())
         await eventually(lambda: publisher.can_publish())
         assert await publisher.deliver(message(queue)) is Outcome.CONFIRMED
+
+
+async def test_what_a_broker_leaves_open_that_falls_silent_is_unknown(broker: Broker) -> None:
+    """The connection is given up before the confirms are: nobody may be told that the broker doesn't want it."""
+    async with publishing(broker, heartbeat_s=2) as (publisher, _, queue):
+        assert await publisher.publish([message(queue)]) == [Outcome.CONFIRMED]
+        await asyncio.to_thread(broker.freeze)
+        try:
+            outcomes = await soon(publisher.publish([message(queue)] * 2))
+        finally:
+            await asyncio.to_thread(broker.thaw)
+        assert outcomes == [Outcome.UNKNOWN] * 2
