@@ -21,7 +21,7 @@ from aiormq import spec
 from pamqp.frame import unmarshal
 from pamqp.header import ContentHeader
 
-from agent.rpc.tolerant import without_properties
+from agent.rpc.tolerant import with_readable_names, without_properties
 
 _HEAD = struct.Struct(">BHI")
 """Type, channel, bytes of the payload; after that an end byte."""
@@ -86,10 +86,13 @@ class FrameReader:
     def take(self, channel: int, taker: Taker) -> Callable[[], None]:
         """From now on `taker` has the deliveries of this channel, until what is returned is called."""
         self._takers[channel] = taker
+        self._parts.pop(channel, None)
 
         def leave() -> None:
-            self._takers.pop(channel, None)
-            self._parts.pop(channel, None)
+            # The channel may be gone, and its number another's.
+            if self._takers.get(channel) is taker:
+                del self._takers[channel]
+                self._parts.pop(channel, None)
 
         return leave
 
@@ -117,6 +120,8 @@ class FrameReader:
             payload = await self._reader.readexactly(size + 1)
             if kind == _HEADER:
                 payload = without_properties(payload)
+            elif kind == _METHOD and payload.startswith(_DELIVER):
+                payload = with_readable_names(payload)
             frame = head + payload
             if channel not in self._takers or not self._is_taken(kind, channel, frame):
                 return frame
@@ -128,7 +133,11 @@ class FrameReader:
                 await asyncio.sleep(0)
 
     def _is_taken(self, kind: int, channel: int, frame: bytes) -> bool:
-        if kind == _METHOD and frame.startswith(_DELIVER, _HEAD.size):
+        if kind == _METHOD:
+            # Whatever it says, it ends a delivery that isn't whole.
+            self._parts.pop(channel, None)
+            if not frame.startswith(_DELIVER, _HEAD.size):
+                return False
             self._parts[channel] = _Part(cast(spec.Basic.Deliver, unmarshal(frame)[2]))
             return True
         part = self._parts.get(channel)

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import UUID, uuid4
 
 import aio_pika
@@ -297,6 +297,18 @@ class RawProperties(Basic.Properties):
         return self._raw
 
 
+class RawName(str):
+    """A name that no library would write: it needn't be text."""
+
+    def __new__(cls, raw: bytes) -> Self:
+        self = super().__new__(cls, raw.decode("latin-1"))
+        self._raw = raw
+        return self
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return self._raw
+
+
 class Peer:
     """Somebody else on the broker, who speaks AMQP by hand."""
 
@@ -322,6 +334,12 @@ class Peer:
             await below.basic_publish(
                 body, exchange=self.names.exchange, routing_key=self.names.commands, properties=raw
             )
+
+    async def send_by(self, key: bytes, body: bytes, exchange: str) -> None:
+        """`key`: the routing key as it is on the wire."""
+        async with self.connection.channel() as channel:
+            below = await channel.get_underlay_channel()
+            await below.basic_publish(body, exchange=exchange, routing_key=RawName(key))
 
     @asynccontextmanager
     async def replies(

@@ -417,3 +417,14 @@ async def test_properties_that_cannot_be_decoded_stop_nobody(broker: Broker, raw
         await edge.desk.until(lambda: edge.desk.identities() == ["good"])
         letter = await peer.dead_letter()
     assert letter.headers["x-error-code"] == "invalid_request"
+
+
+async def test_a_routing_key_that_cannot_be_decoded_stops_nobody(broker: Broker) -> None:
+    """What is sent to all agents reaches them by any key."""
+    async with edge_on(broker.url) as edge, peer_on(broker.url, edge.names) as peer:
+        before = edge.consumer.health().link
+        await peer.send_by(b"\xff\xfe", b'{"method": "ping"}', edge.names.fanout)
+        assert "result" in await peer.ask({"method": "ping"}, edge.names.queries)
+        await peer.send(stop_args(), message_id="good")
+        await edge.desk.until(lambda: edge.desk.identities() == ["good"])
+        assert edge.consumer.health().link == before

@@ -122,6 +122,43 @@ async def test_after_its_taker_has_left_a_channel_is_the_librarys_again() -> Non
     assert line.taken == []
 
 
+async def test_who_leaves_late_leaves_the_number_to_its_next_channel() -> None:
+    line, first = Line.with_taker(), list[Delivered]()
+    leave = line.reader.take(OTHER, first.append)
+    cut_off, *_ = delivery(OTHER, 1, b"a")
+    line.stream.feed_data(cut_off + HEARTBEAT)
+    assert await line.frame() == HEARTBEAT
+    line.reader.take(OTHER, line.taken.append)
+    leave()
+    line.stream.feed_data(b"".join(delivery(OTHER, 2, b"b")))
+    line.stream.feed_eof()
+    assert await line.all() == []
+    assert line.told == [(2, "2", b"b")]
+    assert not first
+
+
+async def test_what_is_said_amid_a_delivery_ends_it() -> None:
+    """A content that breaks off is no error in AMQP. That the channel is closed must not be lost in it."""
+    line = Line.with_taker()
+    closed = marshal(spec.Channel.Close(reply_code=406, reply_text="no", class_id=0, method_id=0), OURS)
+    deliver, header, *_ = delivery(OURS, 1, b"abc")
+    line.stream.feed_data(deliver + header + closed + deliver + closed + header)
+    line.stream.feed_eof()
+    assert await line.all() == [closed, closed, header]
+    assert line.taken == []
+
+
+@pytest.mark.parametrize("channel", [OURS, OTHER])
+async def test_a_routing_key_that_is_no_text_breaks_no_connection(channel: int) -> None:
+    line = Line.with_taker()
+    frames = delivery(channel, 1, b"a")
+    line.stream.feed_data(frames[0].replace(b"\x01k", b"\x01\xff") + b"".join(frames[1:]))
+    line.stream.feed_eof()
+    passed = await line.all()
+    assert passed == ([] if channel == OURS else [frames[0].replace(b"\x01k", b"\x01?"), *frames[1:]])
+    assert line.told == ([(1, "1", b"a")] if channel == OURS else [])
+
+
 async def test_who_only_takes_hears_signs_of_life_all_the_same() -> None:
     """While it delivers, a broker sends no heartbeats."""
     line = Line.with_taker()
