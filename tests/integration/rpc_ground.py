@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import aio_pika
@@ -298,15 +298,10 @@ class RawProperties(Basic.Properties):
 
 
 class RawName(str):
-    """A name that no library would write: it needn't be text."""
-
-    def __new__(cls, raw: bytes) -> Self:
-        self = super().__new__(cls, raw.decode("latin-1"))
-        self._raw = raw
-        return self
+    """A name that no library would write, as each byte is a character of it: it needn't be text."""
 
     def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        return self._raw
+        return super().encode("latin-1", errors)
 
 
 class Peer:
@@ -339,7 +334,7 @@ class Peer:
         """`key`: the routing key as it is on the wire."""
         async with self.connection.channel() as channel:
             below = await channel.get_underlay_channel()
-            await below.basic_publish(body, exchange=exchange, routing_key=RawName(key))
+            await below.basic_publish(body, exchange=exchange, routing_key=RawName(key.decode("latin-1")))
 
     @asynccontextmanager
     async def replies(
