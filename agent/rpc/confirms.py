@@ -12,14 +12,12 @@ confirm, whose message_id a return has), and its reader completes what waits in 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
 from aio_pika import DeliveryMode
 from aiormq import spec
-from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError
 from pamqp.base import Frame
@@ -30,6 +28,7 @@ from pamqp.header import ContentHeader
 from agent.rpc.connection import describe
 from agent.rpc.message import Outgoing
 from agent.rpc.tasks import Lost
+from agent.rpc.transport import GatheringWriter
 
 Confirm = asyncio.Future[object]
 """Done when the broker has the message; its exception is why it hasn't. Cancelled: nobody waits any more."""
@@ -38,16 +37,23 @@ Confirm = asyncio.Future[object]
 class Confirms:
     """For one channel, on which nothing else publishes."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, writer: GatheringWriter) -> None:
         self._channel = channel
+        self._writer = writer
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[ChannelFrame] = deque()
-        self._handing: asyncio.Task[None] | None = None
-        channel.closing.add_done_callback(self._on_closed)
+        self._closing = channel.closing
+        self._closing.add_done_callback(self._on_closed)
 
     @property
     def is_closed(self) -> bool:
-        return self._channel.is_closed
+        """As soon as the broker's close is read: then the library lets go of its number, and is done with it some
+        turns of the loop later. What is written in between has the whole connection closed."""
+        channel = self._channel
+        return channel.is_closed or channel.connection.channels.get(channel.number) is not channel
+
+    async def ended(self) -> None:
+        """Wait until the library is done with it too, and has told the broker: the next may have its number."""
+        await asyncio.wait({self._closing})
 
     def publish(self, messages: Sequence[Outgoing]) -> list[Confirm]:
         """Write them, in this order; never waits, never raises. What can't be put into bytes fails alone."""
@@ -62,7 +68,8 @@ class Confirms:
             except Exception as error:  # noqa: BLE001 - whatever the library's encoder says of a message
                 confirm.set_exception(error)
         if pieces:
-            self._write(ChannelFrame(b"".join(pieces), should_close=False))
+            # Not through the library's queue: who waits for a place in it may come after the channel's end.
+            self._writer.write(b"".join(pieces))
         return confirms
 
     def _expect(self, message: Outgoing, confirm: Confirm) -> None:
@@ -79,23 +86,7 @@ class Confirms:
         if not confirm.cancelled():
             confirm.exception()  # seen: who asked for it may have been cancelled
 
-    def _write(self, frame: ChannelFrame) -> None:
-        """The library's queue to the socket is short: what has no place in it waits here."""
-        queue = self._channel.write_queue
-        if self._handing is None and not queue.full():
-            queue.put_nowait(frame)
-            return
-        self._waiting.append(frame)
-        self._handing = self._handing or self._loop.create_task(self._hand_on())
-
-    async def _hand_on(self) -> None:
-        while self._waiting:
-            await self._channel.write_queue.put(self._waiting.popleft())
-        self._handing = None
-
     def _on_closed(self, closing: asyncio.Future[None]) -> None:
-        if self._handing is not None:
-            self._handing.cancel()
         reason = None if closing.cancelled() else closing.exception()
         # The library closes what fell silent with a CancelledError. That isn't the broker's word on a message.
         error = reason if isinstance(reason, AMQPError) else Lost(describe(reason))

@@ -42,7 +42,7 @@ from yarl import URL
 
 from agent.rpc.frames import FrameReader
 from agent.rpc.tasks import CUT, Lost, end, guarded
-from agent.rpc.transport import Transport
+from agent.rpc.transport import GatheringWriter, Transport
 from agent.settings_broker import Amqp
 
 # Not structlog: a client has only what the bare install has.
@@ -133,6 +133,13 @@ def wire(connection: AbstractConnection) -> Wire:
 def frames(connection: AbstractConnection) -> FrameReader:
     """What reads the frames of a connection that was made here."""
     return cast(_Connection, connection).bytes.frames
+
+
+def writer(connection: AbstractConnection) -> GatheringWriter:
+    """What writes them: whole frames, at any moment. Raises Lost."""
+    if (made := cast(_Connection, connection).bytes.writer) is None:
+        raise Lost("the connection was never made")
+    return made
 
 
 def blocked(connection: AbstractConnection | None) -> bool:

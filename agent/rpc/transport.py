@@ -17,26 +17,22 @@ from agent.rpc.frames import FrameReader
 
 
 class Transport(TransportFactory):
-    """TCP or TLS, by the URL. For one connection: `frames` is what reads its frames, once there is one."""
+    """TCP or TLS, by the URL. For one connection: `frames` is what reads its frames, `writer` what writes them,
+    once there is one."""
 
     frames: FrameReader
-
-    def __init__(self) -> None:
-        self._writer: asyncio.StreamWriter | None = None
+    writer: GatheringWriter | None = None
 
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         factory = TLSTransportFactory() if url.scheme == "amqps" else TCPTransportFactory()
-        reader, self._writer = await factory.create(url, **kwargs)
-        self.frames = FrameReader(reader)
-        return (
-            cast("asyncio.StreamReader", self.frames),
-            cast("asyncio.StreamWriter", GatheringWriter(self._writer)),
-        )
+        reader, writer = await factory.create(url, **kwargs)
+        self.frames, self.writer = FrameReader(reader), GatheringWriter(writer)
+        return cast("asyncio.StreamReader", self.frames), cast("asyncio.StreamWriter", self.writer)
 
     def cut(self) -> None:
         """With all that isn't sent yet: otherwise it is open for as long as the other end doesn't read that."""
-        if self._writer is not None:
-            self._writer.transport.abort()
+        if self.writer is not None:
+            self.writer.transport.abort()
 
 
 class GatheringWriter:

@@ -94,6 +94,24 @@ async def test_who_stops_waiting_harms_nobody_who_comes_after(broker: Broker) ->
         assert found in ([b"sent", b"after"], [b"after"])
 
 
+async def test_who_publishes_while_the_broker_closes_a_channel_costs_others_nothing(broker: Broker) -> None:
+    """Whatever is written on it after that closes the whole connection."""
+    async with publishing(broker) as (publisher, _, queue):
+
+        def to_no_exchange() -> asyncio.Task[list[Outcome]]:
+            refused = Outgoing("no-such-exchange", queue, b"{}", uuid4().hex)
+            return asyncio.create_task(publisher.publish([refused]))
+
+        for _ in range(10):
+            begun = [to_no_exchange()]
+            while not begun[0].done():
+                begun.append(to_no_exchange())
+                await asyncio.sleep(0)
+            others = asyncio.create_task(publisher.publish([message(queue)] * 3))
+            assert await soon(others) == [Outcome.CONFIRMED] * 3
+            assert {outcome for (outcome,) in await soon(asyncio.gather(*begun))} == {Outcome.REFUSED}
+
+
 async def test_what_a_lost_connection_leaves_open_is_unknown_at_once(broker: Broker) -> None:
     async with publishing(broker) as (publisher, _, queue):
         await asyncio.to_thread(broker.freeze)
