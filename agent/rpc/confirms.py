@@ -41,8 +41,7 @@ class Confirms:
         self._channel = channel
         self._writer = writer
         self._loop = asyncio.get_running_loop()
-        self._closing = channel.closing
-        self._closing.add_done_callback(self._on_closed)
+        channel.closing.add_done_callback(self._on_closed)
 
     @property
     def is_closed(self) -> bool:
@@ -50,10 +49,6 @@ class Confirms:
         turns of the loop later. What is written in between has the whole connection closed."""
         channel = self._channel
         return channel.is_closed or channel.connection.channels.get(channel.number) is not channel
-
-    async def ended(self) -> None:
-        """Wait until the library is done with it too, and has told the broker: the next may have its number."""
-        await asyncio.wait({self._closing})
 
     def publish(self, messages: Sequence[Outgoing]) -> list[Confirm]:
         """Write them, in this order; never waits, never raises. What can't be put into bytes fails alone."""

@@ -145,7 +145,7 @@ class Publisher:
             if self._connection is None:
                 return None
             try:
-                channel = await guarded(_open(self._connection, channel), self._confirm_s)
+                channel = await guarded(_open(self._connection), self._confirm_s)
             except (*BROKEN, RuntimeError) as error:  # RuntimeError: it has just closed
                 log.debug("publisher.no_channel error=%s", describe(error))
                 return None
@@ -174,9 +174,7 @@ def _begin(channel: Confirms | None, exchange: str, messages: Sequence[Outgoing]
     return away(len(chosen)) if channel is None else channel.publish(chosen)
 
 
-async def _open(connection: AbstractConnection, before: Confirms | None) -> Confirms:
-    if before is not None:
-        await before.ended()
+async def _open(connection: AbstractConnection) -> Confirms:
     channel = await connection.channel(on_return_raises=True)
     return Confirms(cast("Channel", await channel.get_underlay_channel()), writer(connection))
 
