@@ -2,7 +2,8 @@
 
     reception --tag--> gathered for a moment --in one, as far as nothing is open before--> broker
 
-Nobody waits for an acknowledgement, and each costs the broker and us a frame, often a packet: they are gathered.
+Nobody waits for an acknowledgement, and each costs the broker and us a frame, often a packet: they are gathered,
+until the moment is over or so many wait that the broker might hold back further deliveries.
 A frame may acknowledge all up to a tag, once none of these is open any more; what is done out of order is
 acknowledged by itself.
 
@@ -51,10 +52,11 @@ class Tags:
 
 
 class Acks:
-    """Begins at once; `end` it."""
+    """Begins at once; `end` it. `many` aren't kept waiting."""
 
-    def __init__(self, channel: AbstractChannel) -> None:
+    def __init__(self, channel: AbstractChannel, many: int) -> None:
         self._channel = channel
+        self._many = many
         self._tags = Tags()
         self._unwritten: dict[int, float] = {}
         self._some = asyncio.Event()
@@ -67,6 +69,8 @@ class Acks:
         self._unwritten[tag] = time.monotonic()
         self._some.set()
         self._none.clear()
+        if len(self._unwritten) >= self._many:
+            self._hurry.set()
 
     @property
     def unwritten(self) -> Collection[float]:
@@ -87,6 +91,7 @@ class Acks:
             await self._some.wait()
             await either(self._hurry, _MOMENT_S)
             self._some.clear()
+            self._hurry.clear()
             tags = list(self._unwritten)
             for tag, multiple in self._tags.done(tags):
                 try:

@@ -92,7 +92,7 @@ class Feed:
             await self._channel.set_qos(prefetch_count=self._prefetch)
             self._ears = await Ears.on(self._channel, [queue.name for queue in queues])
             below = await self._channel.get_underlay_channel()
-            acks = self._acks = Acks(below)
+            acks = self._acks = Acks(below, self._prefetch // 2)
             by_tag = {uuid4().hex: queue for queue in queues}
             self._leave = frames(connection).take(below.number, partial(self._take, by_tag, acks))
             for tag, queue in by_tag.items():

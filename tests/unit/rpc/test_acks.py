@@ -26,8 +26,8 @@ class Channel:
         self.acks.append((tag, multiple))
 
 
-def on(channel: Channel) -> Acks:
-    return Acks(cast(AbstractChannel, channel))
+def on(channel: Channel, many: int = 100) -> Acks:
+    return Acks(cast(AbstractChannel, channel), many)
 
 
 async def test_what_the_socket_does_not_take_is_seen_until_it_does() -> None:
@@ -54,6 +54,24 @@ async def test_what_is_done_in_one_moment_is_acknowledged_in_one() -> None:
     acks.add(4)
     await acks.written()
     assert channel.acks[2:] == [(4, True)]
+    await acks.end()
+
+
+async def test_many_are_not_kept_until_the_moment_is_over() -> None:
+    """The broker may have nothing more to give until then."""
+    channel = Channel()
+    channel.free.set()
+    acks = on(channel, many=2)
+    for tags in ((1, 2), (3, 4)):
+        for tag in tags:
+            acks.add(tag)
+        for _ in range(20):  # turns of the loop: far less than the moment
+            await asyncio.sleep(0)
+        assert channel.acks[-1] == (tags[-1], True)
+    acks.add(5)
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert len(acks.unwritten) == 1
     await acks.end()
 
 
