@@ -86,18 +86,17 @@ class FrameReader:
     def take(self, channel: int, taker: Taker) -> Callable[[], None]:
         """From now on `taker` has the deliveries of this channel, until what is returned is called."""
         self._takers[channel] = taker
-        self._parts.pop(channel, None)
 
         def leave() -> None:
             # The channel may be gone, and its number another's.
             if self._takers.get(channel) is taker:
                 del self._takers[channel]
-                self._parts.pop(channel, None)
 
         return leave
 
     def at_eof(self) -> bool:
-        return not self._frame and self._reader.at_eof()
+        """Asked between two frames."""
+        return self._reader.at_eof()
 
     async def read(self, n: int = -1) -> bytes:
         return await self._reader.read(n)

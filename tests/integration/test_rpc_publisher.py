@@ -19,11 +19,13 @@ from tests.rig.broker import Broker
 
 
 @asynccontextmanager
-async def publishing(broker: Broker, heartbeat_s: int = 10) -> AsyncIterator[tuple[Publisher, Peer, str]]:
+async def publishing(
+    broker: Broker, heartbeat_s: int = 10, confirm_s: float = 20.0
+) -> AsyncIterator[tuple[Publisher, Peer, str]]:
     """A publisher, and somebody with a queue; its name."""
     names = new_names()
     amqp = Amqp(url=SecretStr(broker.url), reconnect_s=0.1, heartbeat_s=heartbeat_s)
-    publisher = Publisher(amqp, "a test")
+    publisher = Publisher(amqp, "a test", confirm_s=confirm_s)
     running = asyncio.create_task(publisher.run())
     try:
         async with peer_on(broker.url, names) as peer, peer.connection.channel() as channel:
@@ -69,6 +71,8 @@ async def test_many_at_once_keep_their_order_also_between_bunches(broker: Broker
         done = await asyncio.gather(*(publisher.publish(bunch) for bunch in bunches))
         assert {outcome for outcomes in done for outcome in outcomes} == {Outcome.CONFIRMED}
         assert await bodies(peer, queue, 500) == [b"%d" % i for i in range(500)]
+        below = publisher._channels[""]._channel
+        assert not below.confirmations and not below.message_id_delivery_tag  # nothing is kept of what is done
 
 
 @pytest.mark.parametrize("size", [0, 1, 131_064, 131_065, 400_000])
@@ -140,3 +144,15 @@ async def test_what_a_broker_leaves_open_that_falls_silent_is_unknown(broker: Br
         finally:
             await asyncio.to_thread(broker.thaw)
         assert outcomes == [Outcome.UNKNOWN] * 2
+
+
+async def test_what_took_too_long_is_tried_again_on_another_connection_only(broker: Broker) -> None:
+    """Two of one message_id on a channel could not be told apart."""
+    async with publishing(broker, confirm_s=0.5) as (publisher, _, queue):
+        await asyncio.to_thread(broker.freeze)
+        try:
+            assert await soon(publisher.publish([message(queue)])) == [Outcome.UNKNOWN]
+            assert not publisher.can_publish()
+        finally:
+            await asyncio.to_thread(broker.thaw)
+        await soon(publisher.connected())
