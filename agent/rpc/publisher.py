@@ -187,7 +187,7 @@ def _outcome(confirm: Confirm) -> Outcome:
         return Outcome.CONFIRMED
     if isinstance(error, PublishError):
         return Outcome.UNROUTABLE
-    if False:
+    if isinstance(error, REFUSALS):
         return Outcome.REFUSED
     if isinstance(error, BROKEN):
         log.debug("publisher.failed error=%s", describe(error))
