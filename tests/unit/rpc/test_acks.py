@@ -23,7 +23,7 @@ class Channel:
     async def basic_ack(self, tag: int, *, multiple: bool, **_: Any) -> None:
         self.asked.set()
         await self.free.wait()
-        for _ in range(5):  # others have their turn
+        for _turn in range(5):  # others have their turn
             await asyncio.sleep(0)
         self.acks.append((tag, multiple))
 
