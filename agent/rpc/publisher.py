@@ -108,8 +108,8 @@ class Publisher:
 
     async def publish(self, messages: Sequence[Outgoing]) -> list[Outcome]:
         """Publish side by side, in this order on the wire for each exchange. Never raises a broker's error."""
-        connection = self._connection
         channels = {exchange: await self._channel(exchange) for exchange in {m.exchange for m in messages}}
+        connection = self._connection  # that of the channels, also if they had to wait for it
         confirms = {exchange: iter(_begin(channel, exchange, messages)) for exchange, channel in channels.items()}
         outcomes = await self._settled([next(confirms[message.exchange]) for message in messages])
         if Outcome.UNKNOWN in outcomes and connection is not None and self._connection is connection:
