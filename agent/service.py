@@ -177,7 +177,8 @@ class Service:
 
     async def _stopped_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
         return self._stopping.is_set()
 
     async def _wire(self) -> None:
@@ -306,7 +307,8 @@ class Service:
         """What was left unfinished, if it can be done within moments."""
         await self._recovered.wait()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.instances.wait_until_idle(), FIRST_WORK_S)
+            async with asyncio.timeout(FIRST_WORK_S):
+                await self.instances.wait_until_idle()
 
     async def _until_stopped(self, consuming: asyncio.Task[None]) -> None:
         """Raises RuntimeError when the consumer dies: an agent that takes no commands isn't one; StartRefused."""

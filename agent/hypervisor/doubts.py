@@ -183,7 +183,8 @@ class Doubts:
                 raise _hangs(uuid, "was given up")
             self._ended.clear()
             with share("wait"), contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._ended.wait()
 
     async def _at_rest(self, uuid: UUID) -> None:
         if self._suspects[uuid].done() and self._suspects[uuid].result() is not None:

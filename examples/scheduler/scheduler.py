@@ -321,7 +321,8 @@ class Scheduler:
     async def _change(self, timeout: float | None = None) -> None:
         """Until something is told, or `timeout` seconds."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
 
 
 def _host(event: CloudEvent) -> str:

@@ -66,6 +66,19 @@ async def test_an_agent_whose_consumer_dies_ends_instead_of_taking_nothing(servi
     assert "the consumer of commands has ended by itself" in str(death.exceptions)
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_however_early_its_consumer_dies_it_ends(service: Service, turns: int) -> None:
+    """What runs beside it is ended amid its first steps, each of which is over in a turn or two of the loop."""
+    running = asyncio.create_task(service.run())
+    async with asyncio.timeout(PATIENCE_S):
+        while getattr(service, "consumer", None) is None or service.consumer._task is None:
+            await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await end(service.consumer._task)
+    assert isinstance(await ended(running), ExceptionGroup)
+
+
 async def test_a_second_agent_in_one_state_directory_is_refused(service: Service, tmp_path: Path) -> None:
     running = await begun(service)
     with pytest.raises(StartRefused, match="one agent per host name and state directory"):

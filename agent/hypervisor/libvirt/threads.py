@@ -275,7 +275,8 @@ class Threads(Generic[R]):
         self._loop = asyncio.get_running_loop()
         if self._running:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), timeout)
+                async with asyncio.timeout(timeout):
+                    await self._empty.wait()
         return not self._running
 
 
