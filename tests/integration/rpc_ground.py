@@ -163,6 +163,13 @@ class Desk:
                 self._changed.clear()
                 await self._changed.wait()
 
+    async def asked_from(self) -> Address:
+        """Where the first call that it accepts is answered."""
+        await self.until(lambda: len(self.accepted) > 0)
+        address = self.accepted[0].request.address
+        assert address is not None
+        return address
+
     def identities(self) -> list[str | None]:
         return [call.request.identity for call in self.accepted]
 

@@ -126,9 +126,7 @@ async def test_errors_are_raised_as_their_classes(broker: Broker) -> None:
 async def test_a_result_of_another_shape_is_an_error_of_the_call(broker: Broker) -> None:
     async with edge_on(broker.url) as edge, client_of(edge, broker.url) as client:
         calling = asyncio.create_task(client.stop("h1", Stop(instance_uuid=uuid4()), timeout=60))
-        await edge.desk.until(lambda: len(edge.desk.accepted) == 1)
-        address = edge.desk.accepted[0].request.address
-        assert address is not None
+        address = await edge.desk.asked_from()
         edge.outbox.add_reply(address, Answer(result={"operation_id": "none"}))
         with pytest.raises(Internal, match="isn't one of the contract"):
             await soon(calling)
@@ -183,10 +181,8 @@ async def test_a_cast_returns_the_identity_it_was_sent_with(broker: Broker) -> N
 async def test_a_call_survives_a_restart_of_the_broker(broker: Broker) -> None:
     async with edge_on(broker.url) as edge, client_of(edge, broker.url) as client:
         calling = asyncio.create_task(client.stop("h1", Stop(instance_uuid=uuid4()), timeout=200))
-        await edge.desk.until(lambda: len(edge.desk.accepted) == 1)
+        address = await edge.desk.asked_from()
         await asyncio.to_thread(broker.restart)
-        address = edge.desk.accepted[0].request.address
-        assert address is not None
         edge.outbox.add_reply(address, Answer(result={"operation_id": str(OPERATION)}))
         assert (await calling).operation_id == OPERATION
         assert len(set(edge.desk.identities())) == 1
@@ -214,9 +210,7 @@ async def test_a_call_is_sent_again_under_its_identity_when_the_broker_lost_it(b
 async def test_an_answer_is_seen_while_the_broker_does_not_take_the_request_again(broker: Broker) -> None:
     async with edge_on(broker.url) as edge, client_of(edge, broker.url) as client:
         calling = asyncio.create_task(client.stop("h1", Stop(instance_uuid=uuid4()), timeout=120))
-        await edge.desk.until(lambda: len(edge.desk.accepted) == 1)
-        address = edge.desk.accepted[0].request.address
-        assert address is not None
+        address = await edge.desk.asked_from()
         async with alarmed(broker):
             await asyncio.to_thread(broker.rabbitmqctl, "close_all_connections", "a test")
             await eventually(client._publisher.blocked)

@@ -69,9 +69,7 @@ async def test_a_read_is_answered_and_a_change_handed_in(edge: Edge, peer: Peer)
 async def test_the_answer_to_a_change_goes_out_of_the_outbox_in_its_format(edge: Edge, peer: Peer) -> None:
     async with peer.replies() as (queue, got):
         await peer.send(call("stop", queue))
-        await edge.desk.until(lambda: len(edge.desk.accepted) == 1)
-        address = edge.desk.accepted[0].request.address
-        assert address is not None
+        address = await edge.desk.asked_from()
         edge.outbox.add_reply(address, Answer(result={"done": 1}))
         assert (await answer(got))["result"] == {"done": 1}
 
@@ -174,8 +172,7 @@ async def test_a_monitored_call_gets_signs_of_life_until_its_answer(edge: Edge, 
             alive = await answer(got)
             assert alive.pop("_unique_id")
             assert alive == {"result": None, "failure": None, "ending": False, "_msg_id": "m1"}
-        address = edge.desk.accepted[0].request.address
-        assert address is not None
+        address = await edge.desk.asked_from()
         edge.outbox.add_reply(address, Answer(result={}))
         while not (await answer(got))["ending"]:
             pass
